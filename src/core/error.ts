@@ -1,0 +1,184 @@
+/** The one catalogue of refusals: a stable `reason` for the operator, an RFC error code and a fixed sentence for the client. */
+
+/** Error codes of RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8707 §2 and RFC 6750 §3.1. */
+export type OAuthCode =
+  | 'invalid_request'
+  | 'invalid_client'
+  | 'invalid_grant'
+  | 'invalid_scope'
+  | 'invalid_target'
+  | 'invalid_token'
+  | 'unauthorized_client'
+  | 'unsupported_grant_type'
+  | 'server_error'
+  | 'temporarily_unavailable';
+
+/** How a credential reached us; it decides only which error code a bad credential gets. */
+export type Lane = 'client_assertion' | 'assertion' | 'subject_token' | 'bearer';
+
+interface Entry {
+  /** The RFC's word; `by-lane` where the RFC names it after the way the credential came in. */
+  readonly code: OAuthCode | 'by-lane';
+  /** What the client reads instead of the code's own sentence. Never holds a value from a request, policy or cause. */
+  readonly sentence?: string;
+}
+
+export const reasons = {
+  'request.malformed': { code: 'invalid_request' },
+  'request.content_type': {
+    code: 'invalid_request',
+    sentence: 'The content type is not the one that this endpoint reads.',
+  },
+  'request.too_large': { code: 'invalid_request', sentence: 'The request is too large.' },
+  'request.timeout': { code: 'invalid_request', sentence: 'The request took too long to arrive.' },
+  'request.query_parameters': {
+    code: 'invalid_request',
+    sentence: 'Parameters belong in the request body; the query string must be empty.',
+  },
+  'request.repeated_parameter': {
+    code: 'invalid_request',
+    sentence: 'A parameter that may appear once was repeated.',
+  },
+  'request.missing_parameter': { code: 'invalid_request', sentence: 'A required parameter is missing.' },
+  'request.unknown_parameter': {
+    code: 'invalid_request',
+    sentence: 'The request holds a parameter that this endpoint does not know.',
+  },
+  'request.grant_type_unsupported': { code: 'unsupported_grant_type' },
+  'request.many_targets': {
+    code: 'invalid_target',
+    sentence: 'A request names exactly one target, by audience or by resource.',
+  },
+  'request.target_malformed': { code: 'invalid_target' },
+  'request.scope_malformed': { code: 'invalid_scope' },
+  'request.two_client_authentications': {
+    code: 'invalid_request',
+    sentence: 'A request carries at most one method of client authentication.',
+  },
+  'request.client_authentication_unsupported': { code: 'invalid_client' },
+  'request.client_assertion_type_unsupported': { code: 'invalid_client' },
+  'request.client_id_mismatch': { code: 'invalid_client' },
+  'request.credential_missing': {
+    code: 'invalid_token',
+    sentence: 'The Authorization header must hold the platform token.',
+  },
+  'request.token_type_unsupported': {
+    code: 'invalid_request',
+    sentence: 'The token type is not one that this endpoint supports.',
+  },
+  'request.actor_token_unsupported': { code: 'invalid_request' },
+  'request.claim_not_allowed': { code: 'invalid_request' },
+
+  'credential.malformed': { code: 'by-lane' },
+  'credential.type_mismatch': { code: 'by-lane' },
+  'credential.header_refused': { code: 'by-lane' },
+  'credential.algorithm_refused': { code: 'by-lane' },
+  'credential.type_refused': { code: 'by-lane' },
+  'credential.unknown_issuer': { code: 'by-lane' },
+  'credential.unknown_trust_domain': { code: 'by-lane' },
+  'credential.ambiguous_issuer': { code: 'by-lane' },
+  'credential.key_unknown': { code: 'by-lane' },
+  'credential.signature_invalid': { code: 'by-lane' },
+  'credential.claim_missing': { code: 'by-lane' },
+  'credential.claim_malformed': { code: 'by-lane' },
+  'credential.expired': { code: 'by-lane' },
+  'credential.not_yet_valid': { code: 'by-lane' },
+  'credential.issued_in_future': { code: 'by-lane' },
+  'credential.too_old': { code: 'by-lane' },
+  'credential.lifetime_too_long': { code: 'by-lane' },
+  'credential.audience_mismatch': { code: 'by-lane' },
+  'credential.audience_not_sole': { code: 'by-lane' },
+  'credential.requirement_unmet': { code: 'by-lane' },
+  'credential.platform_refused': { code: 'by-lane' },
+  'credential.subject_unmappable': { code: 'by-lane' },
+  'credential.spiffe_id_invalid': { code: 'by-lane' },
+  'credential.replayed': { code: 'by-lane' },
+  'credential.keys_unavailable': { code: 'temporarily_unavailable' },
+
+  'policy.delegation_not_permitted': { code: 'unauthorized_client' },
+  'policy.unknown_resource': { code: 'invalid_target' },
+  'policy.no_grant': { code: 'invalid_target' },
+  'policy.no_default_target': {
+    code: 'invalid_target',
+    sentence: 'The request names no target, and there is not exactly one default for this caller.',
+  },
+  'policy.scope_not_permitted': { code: 'invalid_scope' },
+  'policy.unavailable': { code: 'temporarily_unavailable' },
+
+  'server.rate_limited': {
+    code: 'temporarily_unavailable',
+    sentence: 'Too many refused requests from this address; try again later.',
+  },
+  'server.overloaded': { code: 'temporarily_unavailable' },
+  'server.draining': { code: 'temporarily_unavailable' },
+  'server.audit_unavailable': { code: 'temporarily_unavailable' },
+  'server.replay_guard_unavailable': { code: 'temporarily_unavailable' },
+  'server.signer_unavailable': { code: 'temporarily_unavailable' },
+  'server.unexpected': { code: 'server_error' },
+} as const satisfies Record<string, Entry>;
+
+export type Reason = keyof typeof reasons;
+
+const sentences: Record<OAuthCode, string> = {
+  invalid_request: 'The request is missing something, repeats something, or holds a value that is not accepted.',
+  invalid_client: 'Client authentication failed.',
+  invalid_grant: 'The assertion was not accepted.',
+  invalid_scope: 'The requested scope is malformed or not permitted.',
+  invalid_target: 'The requested target is unknown, malformed or not permitted.',
+  invalid_token: 'The platform token was not accepted.',
+  unauthorized_client: 'This client may not make this request.',
+  unsupported_grant_type: 'The grant type is not supported.',
+  server_error: 'The request could not be completed.',
+  temporarily_unavailable: 'The service cannot answer right now; try again shortly.',
+};
+
+const codeByLane: Record<Lane, OAuthCode> = {
+  client_assertion: 'invalid_client', // RFC 7521 §4.2.1
+  assertion: 'invalid_grant', // RFC 7521 §4.1.1
+  subject_token: 'invalid_request', // RFC 8693 §2.2.2
+  bearer: 'invalid_token', // RFC 6750 §3.1
+};
+
+/**
+ * A refusal. The client sees `code` and `sentence`, the operator `reason`, `detail` and the cause chain.
+ * `detail` may name claims and policy, never a token or a key.
+ */
+export class OAuthError extends Error {
+  override readonly name = 'OAuthError';
+  readonly reason: Reason;
+  readonly detail: string | undefined;
+  readonly lane: Lane | undefined;
+
+  constructor(reason: Reason, options: { detail?: string; cause?: unknown; lane?: Lane | undefined } = {}) {
+    super(options.detail === undefined ? reason : `${reason}: ${options.detail}`, { cause: options.cause });
+    this.reason = reason;
+    this.detail = options.detail;
+    this.lane = options.lane;
+  }
+
+  get code(): OAuthCode {
+    const { code } = reasons[this.reason];
+    return code === 'by-lane' ? codeByLane[this.lane ?? 'subject_token'] : code;
+  }
+
+  get sentence(): string {
+    const entry: Entry = reasons[this.reason];
+    return entry.sentence ?? sentences[this.code];
+  }
+
+  /** The same refusal, knowing the lane on which it happened. An unknown error becomes `server.unexpected`: fail closed. */
+  static from(error: unknown, lane?: Lane): OAuthError {
+    if (!(error instanceof OAuthError)) return new OAuthError('server.unexpected', { cause: error, lane });
+    if (error.lane !== undefined || lane === undefined) return error;
+    return new OAuthError(error.reason, {
+      ...(error.detail === undefined ? {} : { detail: error.detail }),
+      cause: error.cause ?? error,
+      lane,
+    });
+  }
+}
+
+/** Shorthand for `throw new OAuthError(…)` where an expression is wanted. */
+export function refuse(reason: Reason, detail?: string, cause?: unknown): never {
+  throw new OAuthError(reason, { ...(detail === undefined ? {} : { detail }), cause });
+}

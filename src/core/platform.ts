@@ -1,0 +1,19 @@
+/** What a folder under `credentials/platforms/` says about its platform: data and one pure check, no I/O. */
+import type { JsonObject } from './json.ts';
+
+export interface Platform {
+  /** The value of `spec.platform` in an Issuer document. */
+  readonly name: string;
+  /** JWS algorithms (RFC 7518) that the platform signs with; an issuer accepts no other. */
+  readonly algorithms: readonly string[];
+  /** The subject template where the document has none; `{issuer-name}` stands for `metadata.name`. */
+  readonly defaultSubject: string;
+  /** Longest `exp` − `iat`, in seconds, of a genuine workload token. */
+  readonly maxTokenLifetimeSeconds: number;
+  /** Whether anyone can obtain a validly signed token from this issuer, so that `iss` alone proves nothing. */
+  readonly isSharedIssuer: (issuerUrl: string) => boolean;
+  /** Claim paths of immutable tenant ids, one of which `require` must name where the issuer is shared. */
+  readonly tenantClaims: readonly string[];
+  /** What no document should need to write: returns the reason why these claims are refused, or undefined. */
+  readonly check?: (claims: JsonObject) => string | undefined;
+}

@@ -1,0 +1,145 @@
+/** The policy documents as an admin writes them: their schema, their names and their defaults. */
+import { z } from 'zod';
+import { isJsonObject, type Json } from './json.ts';
+
+export const apiVersion = 'mintmark/v1';
+
+/** A document's name is part of SPIFFE IDs and URLs, so it is one DNS-label-like path segment. */
+const nameSchema = z
+  .string()
+  .max(253)
+  .regex(/^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/, 'a name is lower-case letters, digits, ".", "_" and "-"');
+
+const durationUnits = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
+
+/** `90s`, `5m`, `1h`, `30d`; seconds after parsing. */
+const durationSchema = z
+  .string()
+  .regex(/^[1-9][0-9]{0,6}[smhd]$/, 'a duration is a whole number and a unit: 90s, 5m, 1h, 30d')
+  .transform((text) => Number(text.slice(0, -1)) * durationUnits[text.slice(-1) as keyof typeof durationUnits]);
+
+/** A scope-token of RFC 6749 §3.3. */
+const scopeSchema = z
+  .string()
+  .max(256)
+  .regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'a scope is printable ASCII without space, double quote or backslash');
+
+const metadataSchema = z.strictObject({
+  name: nameSchema,
+  labels: z.record(z.string().max(128), z.string().max(256)).optional(),
+});
+
+const jwksSchema = z.looseObject({ keys: z.array(z.looseObject({ kty: z.string() })) });
+const hostsSchema = z.array(z.string().min(1).max(253));
+const audiencesSchema = z.array(z.string().min(1).max(2048)).min(1);
+const claimValueSchema = z.union([z.string(), z.number(), z.boolean()]);
+
+const keySourceSchema = z
+  .strictObject({
+    discovery: z.literal(true).optional(),
+    jwksUri: z.string().optional(),
+    jwks: jwksSchema.optional(),
+    allowPrivateHosts: hostsSchema.optional(),
+  })
+  .refine((keys) => [keys.discovery, keys.jwksUri, keys.jwks].filter((source) => source !== undefined).length === 1, {
+    message: 'give exactly one of discovery, jwksUri and jwks',
+  });
+
+const bundleSchema = z
+  .strictObject({
+    url: z.string().optional(),
+    profile: z.literal('https_web').optional(),
+    static: jwksSchema.optional(),
+    allowPrivateHosts: hostsSchema.optional(),
+  })
+  .refine((bundle) => (bundle.static !== undefined) !== (bundle.url !== undefined && bundle.profile !== undefined), {
+    message: 'give either url and profile, or static',
+  });
+
+const issuerSpecSchema = z.strictObject({
+  platform: z.string(),
+  issuer: z.string().min(1).max(2048),
+  audiences: audiencesSchema.optional(),
+  keys: keySourceSchema.default({ discovery: true }),
+  subject: z.string().max(1024).optional(),
+  require: z.record(z.string(), z.union([claimValueSchema, z.array(claimValueSchema).min(1)])).optional(),
+  maxTokenAge: durationSchema.optional(),
+  replay: z.enum(['allow', 'once']).default('allow'),
+  auditClaims: z.array(z.string()).optional(),
+});
+
+const trustDomainSpecSchema = z.strictObject({
+  bundle: bundleSchema,
+  audiences: audiencesSchema.optional(),
+  onStale: z.strictObject({ serveFor: durationSchema }).optional(),
+});
+
+const resourceSpecSchema = z.strictObject({
+  audience: z.string().min(1).max(2048),
+  scopes: z.array(scopeSchema).default([]),
+  tokenLifetime: durationSchema.default(600),
+  signingAlg: z.literal('ES256').default('ES256'),
+  tokenFormats: z.array(z.literal('access_token')).length(1).default(['access_token']),
+  proof: z.literal('none').default('none'),
+});
+
+const subjectSchema = z
+  .strictObject({
+    spiffeId: z.string().optional(),
+    prefix: z.string().optional(),
+    trustDomain: z.string().optional(),
+    issuer: z.string().optional(),
+  })
+  .refine((subject) => Object.values(subject).filter((value) => value !== undefined).length === 1, {
+    message: 'give exactly one of spiffeId, prefix, trustDomain and issuer',
+  });
+
+const grantSpecSchema = z.strictObject({
+  subjects: z.array(subjectSchema).min(1, 'a grant without subjects would be for nobody: name at least one'),
+  acknowledgeWide: z.boolean().default(false),
+  resource: z.string(),
+  scopes: z.array(scopeSchema).default([]),
+  defaultScopes: z.array(scopeSchema).default([]),
+  maxTokenLifetime: durationSchema.optional(),
+  default: z.boolean().default(false),
+  notAfter: z.iso.datetime({ offset: true }).optional(),
+});
+
+const document = <K extends string, S extends z.ZodType>(kind: K, spec: S) =>
+  z.strictObject({ apiVersion: z.literal(apiVersion), kind: z.literal(kind), metadata: metadataSchema, spec });
+
+export const documentSchemas = {
+  Issuer: document('Issuer', issuerSpecSchema),
+  TrustDomain: document('TrustDomain', trustDomainSpecSchema),
+  Resource: document('Resource', resourceSpecSchema),
+  Grant: document('Grant', grantSpecSchema),
+} as const;
+
+export type Kind = keyof typeof documentSchemas;
+export const kinds = Object.keys(documentSchemas) as readonly Kind[];
+
+export type IssuerDocument = z.infer<typeof documentSchemas.Issuer>;
+export type TrustDomainDocument = z.infer<typeof documentSchemas.TrustDomain>;
+export type ResourceDocument = z.infer<typeof documentSchemas.Resource>;
+export type GrantDocument = z.infer<typeof documentSchemas.Grant>;
+export type PolicyDocument = IssuerDocument | TrustDomainDocument | ResourceDocument | GrantDocument;
+
+/** Who may change a document: admins over REST, or only the operator's file (`MINTMARK_POLICY`). */
+export type ManagedBy = 'rest' | 'file';
+
+/** A document as it is stored: what its author wrote, unparsed, so that nothing of it is lost. */
+export interface StoredDocument {
+  readonly kind: Kind;
+  readonly name: string;
+  readonly managedBy: ManagedBy;
+  readonly body: Json;
+}
+
+/** Kind and name where a value has them, for naming the document in a message. */
+export function documentLabel(value: unknown): string {
+  if (!isJsonObject(value)) return 'document';
+  const kind = typeof value.kind === 'string' ? value.kind : 'document';
+  const { metadata } = value;
+  const name = isJsonObject(metadata) && typeof metadata.name === 'string' ? metadata.name : undefined;
+  return name === undefined ? kind : `${kind}/${name}`;
+}

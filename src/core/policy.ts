@@ -1,0 +1,75 @@
+/** The policy as the exchange uses it: compiled, immutable, indexed; swapped whole when its revision changes. */
+import type { IdentityFields } from './identity.ts';
+import type { Platform } from './platform.ts';
+import type { IssuerDocument, StoredDocument, TrustDomainDocument } from './policy-document.ts';
+import type { SubjectTemplate } from './subject-template.ts';
+
+export interface Resource {
+  readonly name: string;
+  readonly audience: string;
+  readonly scopes: ReadonlySet<string>;
+  readonly tokenLifetimeSeconds: number;
+}
+
+export interface Grant {
+  readonly name: string;
+  readonly resource: Resource;
+  readonly subjects: readonly Subject[];
+  readonly scopes: ReadonlySet<string>;
+  readonly defaultScopes: readonly string[];
+  readonly maxTokenLifetimeSeconds: number | undefined;
+  readonly isDefault: boolean;
+  /** Milliseconds since the epoch. */
+  readonly notAfter: number | undefined;
+}
+
+export type Subject =
+  | { readonly spiffeId: string }
+  | { readonly prefix: string }
+  | { readonly trustDomain: string }
+  | { readonly issuer: string };
+
+export interface TrustedIssuer {
+  readonly name: string;
+  readonly issuerUrl: string;
+  readonly platform: Platform;
+  readonly audiences: readonly string[];
+  readonly keys: IssuerDocument['spec']['keys'];
+  readonly subject: SubjectTemplate;
+  readonly require: readonly { readonly path: string; readonly values: readonly (string | number | boolean)[] }[];
+  readonly maxTokenAgeSeconds: number | undefined;
+  readonly once: boolean;
+  readonly auditClaims: readonly string[];
+}
+
+export interface TrustedDomain {
+  readonly name: string;
+  readonly audiences: readonly string[];
+  readonly bundle: TrustDomainDocument['spec']['bundle'];
+  readonly serveStaleSeconds: number;
+}
+
+export interface PolicySnapshot {
+  readonly revision: number;
+  /** What was compiled, as its authors wrote it. */
+  readonly documents: readonly StoredDocument[];
+  /** Issuer documents by the exact `iss` string; several may share one. */
+  readonly issuers: ReadonlyMap<string, readonly TrustedIssuer[]>;
+  readonly trustDomains: ReadonlyMap<string, TrustedDomain>;
+  readonly resourcesByAudience: ReadonlyMap<string, Resource>;
+  /** Grants of this resource whose subjects match; cost does not grow with the number of grants. */
+  grantsFor(identity: IdentityFields, resource: Resource): readonly Grant[];
+  /** Grants marked `default` whose subjects match. */
+  defaultGrantsFor(identity: IdentityFields): readonly Grant[];
+  /** For the trace of a refusal: the first few grants of the resource, whoever they are for. */
+  grantsOn(resource: Resource, limit: number): readonly Grant[];
+}
+
+/** What a policy is compiled against besides its documents. */
+export interface PolicyContext {
+  /** Our own issuer identifier and trust domain. */
+  readonly issuer: string;
+  readonly trustDomain: string;
+  readonly tokenEndpoint: string;
+  readonly platforms: readonly Platform[];
+}

@@ -1,0 +1,114 @@
+/** What the core asks of the outside. Each port has one contract suite that every backend passes. */
+import type { AuditEvent } from './audit.ts';
+import type { StoredDocument } from './policy-document.ts';
+
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+}
+
+/** Makes signatures with one key. Errors mean that no signature was made. */
+export interface Signer {
+  readonly kid: string;
+  /** JWS algorithm, RFC 7518 §3.1. */
+  readonly algorithm: 'ES256';
+  sign(input: Uint8Array): Promise<Uint8Array>;
+}
+
+export interface PublicJwk {
+  readonly kty: string;
+  readonly kid: string;
+  readonly alg: string;
+  readonly use: 'sig';
+  readonly [member: string]: string;
+}
+
+/** The keys that this issuer signs with and publishes (RFC 7517). */
+export interface KeyRing {
+  signer(): Signer;
+  publicKeys(): readonly PublicJwk[];
+}
+
+export interface StoredPolicy {
+  /** 0 before the first change; each change adds one. */
+  readonly revision: number;
+  readonly documents: readonly StoredDocument[];
+}
+
+export interface PolicyChange {
+  /** The revision that the writer saw; a store that is past it throws `RevisionConflict`. */
+  readonly baseRevision: number;
+  /** The whole new policy. */
+  readonly documents: readonly StoredDocument[];
+  readonly author: string;
+  readonly reason?: string;
+  readonly at: number;
+}
+
+export class RevisionConflict extends Error {
+  override readonly name = 'RevisionConflict';
+}
+
+export interface PolicyStore {
+  load(): Promise<StoredPolicy>;
+  /** The current revision; cheap enough to ask every second. */
+  revision(): Promise<number>;
+  /** Makes the change whole or not at all, and returns the new revision. A change that alters nothing keeps the revision. */
+  replace(change: PolicyChange): Promise<number>;
+  /** Calls back after another process may have changed the policy (a hint, not a promise). Returns how to stop. */
+  onChange(listener: () => void): () => void;
+}
+
+export interface StoredKey {
+  readonly kid: string;
+  readonly algorithm: 'ES256';
+  readonly state: 'active' | 'retiring';
+  readonly publicJwk: PublicJwk;
+  /** The private key, encrypted by the adapter that made it. */
+  readonly wrappedPrivateKey: Uint8Array;
+  readonly createdAt: number;
+}
+
+export interface KeyStore {
+  /** All keys to publish; at most one is active. */
+  list(): Promise<readonly StoredKey[]>;
+  /** Stores the key as the active one unless there is one already; two callers at once make one key. Returns the active key. */
+  addIfNoneActive(key: StoredKey): Promise<StoredKey>;
+}
+
+/** Remembers one-time credentials among all replicas. */
+export interface ReplayGuard {
+  /** True for the first caller with this key before `expiresAt` (milliseconds since the epoch), false for every later one. Throws when it cannot know. */
+  claim(key: string, expiresAt: number): Promise<boolean>;
+}
+
+/** Counts among all replicas within a fixed window. */
+export interface RateCounter {
+  /** Adds one and returns the count within the current window. */
+  increment(key: string, windowSeconds: number): Promise<number>;
+}
+
+export interface AuditSink {
+  /** Resolves once the event is durable; rejects when it is not known to be. */
+  append(event: AuditEvent): Promise<void>;
+}
+
+export interface AuditLog {
+  find(requestId: string): Promise<AuditEvent | undefined>;
+}
+
+export interface FetchedDocument {
+  readonly status: number;
+  readonly body: string;
+  /** `max-age` of Cache-Control in seconds, where there is one. */
+  readonly maxAgeSeconds?: number;
+}
+
+export interface FetchOptions {
+  /** Hosts that may resolve to private or loopback addresses because a document names them. */
+  readonly allowPrivateHosts?: readonly string[];
+  readonly accept?: string;
+}
+
+/** GET over https (http on loopback only): no redirects, no proxy, bounded time and size. Throws on any of them. */
+export type FetchDocument = (url: string, options?: FetchOptions) => Promise<FetchedDocument>;

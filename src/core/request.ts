@@ -1,0 +1,16 @@
+/** What a caller asks for, after its form, header or JSON was read; the same for every endpoint and lane. */
+import type { Credential } from './credential.ts';
+
+export interface TokenRequest {
+  /** The credential that says who is asking. */
+  readonly credential: Credential;
+  /** A second credential of the same caller, where client authentication came beside a subject token. */
+  readonly clientAssertion: Credential | undefined;
+  readonly clientId: string | undefined;
+  /** The target audience; undefined asks for the default. */
+  readonly audience: string | undefined;
+  /** undefined asks for the default scopes. */
+  readonly scopes: readonly string[] | undefined;
+  /** Whether the answer carries `issued_token_type` (RFC 8693 §2.2.1). */
+  readonly isTokenExchange: boolean;
+}
