@@ -120,7 +120,8 @@ export const reasons = {
 export type Reason = keyof typeof reasons;
 
 const sentences: Record<OAuthCode, string> = {
-  invalid_request: 'The request is missing something, repeats something, or holds a value that is not accepted.',
+  invalid_request:
+    'The request is missing something, repeats something, or holds a value that is not accepted.',
   invalid_client: 'Client authentication failed.',
   invalid_grant: 'The assertion was not accepted.',
   invalid_scope: 'The requested scope is malformed or not permitted.',

@@ -16,13 +16,18 @@ const durationUnits = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 const durationSchema = z
   .string()
   .regex(/^[1-9][0-9]{0,6}[smhd]$/, 'a duration is a whole number and a unit: 90s, 5m, 1h, 30d')
-  .transform((text) => Number(text.slice(0, -1)) * durationUnits[text.slice(-1) as keyof typeof durationUnits]);
+  .transform(
+    (text) => Number(text.slice(0, -1)) * durationUnits[text.slice(-1) as keyof typeof durationUnits],
+  );
 
 /** A scope-token of RFC 6749 §3.3. */
 const scopeSchema = z
   .string()
   .max(256)
-  .regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'a scope is printable ASCII without space, double quote or backslash');
+  .regex(
+    /^[\x21\x23-\x5b\x5d-\x7e]+$/,
+    'a scope is printable ASCII without space, double quote or backslash',
+  );
 
 const metadataSchema = z.strictObject({
   name: nameSchema,
@@ -41,9 +46,12 @@ const keySourceSchema = z
     jwks: jwksSchema.optional(),
     allowPrivateHosts: hostsSchema.optional(),
   })
-  .refine((keys) => [keys.discovery, keys.jwksUri, keys.jwks].filter((source) => source !== undefined).length === 1, {
-    message: 'give exactly one of discovery, jwksUri and jwks',
-  });
+  .refine(
+    (keys) => [keys.discovery, keys.jwksUri, keys.jwks].filter((source) => source !== undefined).length === 1,
+    {
+      message: 'give exactly one of discovery, jwksUri and jwks',
+    },
+  );
 
 const bundleSchema = z
   .strictObject({
@@ -52,9 +60,12 @@ const bundleSchema = z
     static: jwksSchema.optional(),
     allowPrivateHosts: hostsSchema.optional(),
   })
-  .refine((bundle) => (bundle.static !== undefined) !== (bundle.url !== undefined && bundle.profile !== undefined), {
-    message: 'give either url and profile, or static',
-  });
+  .refine(
+    (bundle) => (bundle.static !== undefined) !== (bundle.url !== undefined && bundle.profile !== undefined),
+    {
+      message: 'give either url and profile, or static',
+    },
+  );
 
 const issuerSpecSchema = z.strictObject({
   platform: z.string(),
@@ -106,7 +117,12 @@ const grantSpecSchema = z.strictObject({
 });
 
 const document = <K extends string, S extends z.ZodType>(kind: K, spec: S) =>
-  z.strictObject({ apiVersion: z.literal(apiVersion), kind: z.literal(kind), metadata: metadataSchema, spec });
+  z.strictObject({
+    apiVersion: z.literal(apiVersion),
+    kind: z.literal(kind),
+    metadata: metadataSchema,
+    spec,
+  });
 
 export const documentSchemas = {
   Issuer: document('Issuer', issuerSpecSchema),

@@ -37,4 +37,3 @@ export function describeProblem(problem: PolicyProblem): string {
   const field = problem.field === '' ? '' : ` ${problem.field}`;
   return `${place === '' ? '' : `${place}: `}${problem.document}${field}: ${problem.message}`;
 }
-

@@ -36,7 +36,10 @@ export interface TrustedIssuer {
   readonly audiences: readonly string[];
   readonly keys: IssuerDocument['spec']['keys'];
   readonly subject: SubjectTemplate;
-  readonly require: readonly { readonly path: string; readonly values: readonly (string | number | boolean)[] }[];
+  readonly require: readonly {
+    readonly path: string;
+    readonly values: readonly (string | number | boolean)[];
+  }[];
   readonly maxTokenAgeSeconds: number | undefined;
   readonly once: boolean;
   readonly auditClaims: readonly string[];
