@@ -105,6 +105,14 @@ export const reasons = {
   'policy.scope_not_permitted': { code: 'invalid_scope' },
   'policy.unavailable': { code: 'temporarily_unavailable' },
 
+  'admin.token_missing': { code: 'invalid_token' },
+  'admin.token_refused': { code: 'invalid_token' },
+  'admin.scope_missing': { code: 'invalid_token' },
+  'admin.not_found': { code: 'invalid_request' },
+  'admin.managed_by_file': { code: 'invalid_request' },
+  'admin.revision_conflict': { code: 'invalid_request' },
+  'admin.policy_refused': { code: 'invalid_request' },
+
   'server.rate_limited': {
     code: 'temporarily_unavailable',
     sentence: 'Too many refused requests from this address; try again later.',
@@ -119,7 +127,8 @@ export const reasons = {
 
 export type Reason = keyof typeof reasons;
 
-const sentences: Record<OAuthCode, string> = {
+/** What the client reads for each code, unless the reason has a sentence of its own. */
+export const sentences: Record<OAuthCode, string> = {
   invalid_request:
     'The request is missing something, repeats something, or holds a value that is not accepted.',
   invalid_client: 'Client authentication failed.',

@@ -33,3 +33,10 @@ export type Identity = IdentityFields & { readonly [proven]: true };
 export function proveIdentity(fields: IdentityFields): Identity {
   return Object.freeze({ ...fields }) as Identity;
 }
+
+/** The subject, ending no later than another proof of the same identity does. */
+export function endingWithEarlier(subject: Identity, other: Identity): Identity {
+  return other.expiresAt < subject.expiresAt
+    ? Object.freeze({ ...subject, expiresAt: other.expiresAt })
+    : subject;
+}

@@ -1,0 +1,215 @@
+/** The environment → one frozen Config. Every problem is reported at once, and an unknown `MINTMARK_*` name is one. */
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { Secret } from './core/secret.ts';
+import { isTrustDomainName } from './core/spiffe-id.ts';
+
+export interface Config {
+  readonly issuer: string;
+  readonly trustDomain: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  /** undefined: PGlite in the data folder. */
+  readonly databaseUrl: Secret<string> | undefined;
+  readonly exchangeDatabaseUrl: Secret<string> | undefined;
+  readonly redisUrl: Secret<string> | undefined;
+  readonly dataDir: string;
+  readonly policyPath: string | undefined;
+  /** undefined: generated in the data folder. */
+  readonly keyEncryptionKey: Secret<Uint8Array> | undefined;
+  /** `off` switches it off; undefined: generated in the data folder where the store is embedded, else none. */
+  readonly adminToken: Secret<string> | 'off' | undefined;
+  readonly trustedProxies: readonly string[];
+}
+
+export class ConfigRefused extends Error {
+  override readonly name = 'ConfigRefused';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`configuration refused:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
+    this.problems = problems;
+  }
+}
+
+/** Kubernetes injects these for a Service named `mintmark`; they are not ours. */
+const injectedByKubernetes = /^MINTMARK_(PORT|SERVICE)(_|$)/;
+const minAdminTokenLength = 32;
+const keyEncryptionKeyBytes = 32;
+
+const listenSchema = z
+  .string()
+  .default('127.0.0.1:8080')
+  .transform((text, context) => {
+    const match = /^(?:\[(?<v6>[0-9a-f:.]+)\]|(?<host>[^:[\]\s]+)):(?<port>\d{1,5})$/i.exec(text);
+    const port = Number(match?.groups?.port);
+    const host = match?.groups?.v6 ?? match?.groups?.host;
+    if (host !== undefined && port <= 65_535) return { host, port };
+    context.addIssue({ code: 'custom', message: 'is not host:port, such as 127.0.0.1:8080 or [::]:8080' });
+    return z.NEVER;
+  });
+
+const issuerSchema = z
+  .string()
+  .optional()
+  .superRefine((text, context) => {
+    const problem = text === undefined ? undefined : issuerProblem(text);
+    if (problem) context.addIssue({ code: 'custom', message: problem });
+  });
+
+const trustDomainSchema = z
+  .string()
+  .refine(isTrustDomainName, 'is not a SPIFFE trust domain name')
+  .optional();
+
+const urlSchema = (...schemes: readonly string[]) =>
+  z
+    .string()
+    .refine(
+      (text) => URL.canParse(text) && schemes.includes(new URL(text).protocol),
+      `is not a URL of the form ${schemes.map((scheme) => `${scheme}//…`).join(' or ')}`,
+    )
+    .transform((text) => new Secret(text))
+    .optional();
+
+const proxiesSchema = z
+  .string()
+  .default('')
+  .transform((text) =>
+    text
+      .split(',')
+      .map((part) => part.trim())
+      .filter(Boolean),
+  )
+  .refine(
+    (addresses) => addresses.every((address) => isIP(address.split('/')[0] ?? '') !== 0),
+    'is not a comma-separated list of IP addresses or CIDR ranges',
+  );
+
+const keySchema = z
+  .string()
+  .transform((text, context) => {
+    const bytes = Buffer.from(text, /^[0-9a-f]{64}$/i.test(text) ? 'hex' : 'base64');
+    if (bytes.length === keyEncryptionKeyBytes) return new Secret(new Uint8Array(bytes));
+    context.addIssue({
+      code: 'custom',
+      message: 'is not 32 bytes in base64 or hex (openssl rand -base64 32)',
+    });
+    return z.NEVER;
+  })
+  .optional();
+
+const adminTokenSchema = z
+  .string()
+  .refine(
+    (text) => text === 'off' || text.length >= minAdminTokenLength,
+    `is shorter than ${minAdminTokenLength} characters (openssl rand -hex 32), and is not "off"`,
+  )
+  .transform((text) => (text === 'off' ? ('off' as const) : new Secret(text)))
+  .optional();
+
+const environmentSchema = z.object({
+  MINTMARK_ISSUER: issuerSchema,
+  MINTMARK_TRUST_DOMAIN: trustDomainSchema,
+  MINTMARK_LISTEN: listenSchema,
+  DATABASE_URL: urlSchema('postgres:', 'postgresql:'),
+  MINTMARK_EXCHANGE_DATABASE_URL: urlSchema('postgres:', 'postgresql:'),
+  REDIS_URL: urlSchema('redis:', 'rediss:'),
+  MINTMARK_DATA_DIR: z.string().default('.mintmark'),
+  MINTMARK_POLICY: z.string().optional(),
+  MINTMARK_KEY_ENCRYPTION_KEY: keySchema,
+  MINTMARK_ADMIN_TOKEN: adminTokenSchema,
+  MINTMARK_TRUSTED_PROXIES: proxiesSchema,
+});
+
+/** Names that may also be given as a file, by `…_FILE`. */
+const fileNames = ['MINTMARK_KEY_ENCRYPTION_KEY', 'MINTMARK_ADMIN_TOKEN'] as const;
+/** Read by the commands that talk to a server, not by the server. */
+const clientNames = ['MINTMARK_URL', 'MINTMARK_TOKEN', 'MINTMARK_TOKEN_FILE'];
+const knownNames = new Set([
+  ...Object.keys(environmentSchema.shape),
+  ...fileNames.map((name) => `${name}_FILE`),
+  ...clientNames,
+]);
+
+/** Throws `ConfigRefused` with every problem. Values never appear in a message: some are secrets. */
+export function readConfig(environment: NodeJS.ProcessEnv): Config {
+  const problems = Object.keys(environment)
+    .filter(
+      (name) => name.startsWith('MINTMARK_') && !injectedByKubernetes.test(name) && !knownNames.has(name),
+    )
+    .map((name) => `${name}: is not a setting of this version`);
+
+  const given: NodeJS.ProcessEnv = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== ''), // an empty variable counts as unset
+  );
+  for (const name of fileNames) readFromFile(name, given, problems);
+
+  const parsed = environmentSchema.safeParse(given);
+  if (!parsed.success) {
+    problems.push(...parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
+    throw new ConfigRefused(problems);
+  }
+  const values = parsed.data;
+  const { host, port } = values.MINTMARK_LISTEN;
+  const issuer = values.MINTMARK_ISSUER ?? `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  if (values.MINTMARK_ISSUER === undefined && !isLoopback(new URL(issuer).hostname)) {
+    problems.push('MINTMARK_ISSUER: is required when MINTMARK_LISTEN is not a loopback address');
+  }
+  const trustDomain = values.MINTMARK_TRUST_DOMAIN ?? new URL(issuer).hostname;
+  if (!isTrustDomainName(trustDomain)) {
+    problems.push('MINTMARK_TRUST_DOMAIN: is required, since the issuer has no host name that can be one');
+  }
+  if (values.DATABASE_URL !== undefined && values.MINTMARK_KEY_ENCRYPTION_KEY === undefined) {
+    problems.push(
+      'MINTMARK_KEY_ENCRYPTION_KEY: is required with DATABASE_URL, so that replicas share signing keys',
+    );
+  }
+  if (values.DATABASE_URL === undefined && values.MINTMARK_EXCHANGE_DATABASE_URL !== undefined) {
+    problems.push('MINTMARK_EXCHANGE_DATABASE_URL: has no use without DATABASE_URL');
+  }
+  if (problems.length > 0) throw new ConfigRefused(problems);
+
+  return Object.freeze({
+    issuer,
+    trustDomain,
+    listen: values.MINTMARK_LISTEN,
+    databaseUrl: values.DATABASE_URL,
+    exchangeDatabaseUrl: values.MINTMARK_EXCHANGE_DATABASE_URL,
+    redisUrl: values.REDIS_URL,
+    dataDir: values.MINTMARK_DATA_DIR,
+    policyPath: values.MINTMARK_POLICY,
+    keyEncryptionKey: values.MINTMARK_KEY_ENCRYPTION_KEY,
+    adminToken: values.MINTMARK_ADMIN_TOKEN,
+    trustedProxies: values.MINTMARK_TRUSTED_PROXIES,
+  });
+}
+
+function readFromFile(name: (typeof fileNames)[number], given: NodeJS.ProcessEnv, problems: string[]): void {
+  const path = given[`${name}_FILE`];
+  if (path === undefined) return;
+  if (given[name] !== undefined) {
+    problems.push(`${name}_FILE: is given beside ${name}; give one of them`);
+    return;
+  }
+  try {
+    given[name] = readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    problems.push(
+      `${name}_FILE: cannot be read (${error instanceof Error && 'code' in error ? error.code : 'error'})`,
+    );
+  }
+}
+
+function issuerProblem(text: string): string | undefined {
+  if (!URL.canParse(text)) return 'is not a URL';
+  const url = new URL(text);
+  if (url.origin !== text)
+    return 'is not an origin alone: scheme, host and port, with no path and no trailing slash';
+  if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))) return undefined;
+  return 'must be https (http is allowed on a loopback address only)';
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}

@@ -1,0 +1,13 @@
+/** The asymmetric JWS algorithms (RFC 7518 §3.1, RFC 8037) that any credential may be signed with; each issuer narrows them. */
+export const signingAlgorithms = [
+  'ES256',
+  'ES384',
+  'ES512',
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'EdDSA',
+] as const;

@@ -1,0 +1,77 @@
+/** One attempt to get a token, and the audit event that is filled in as its facts arrive. */
+import { createHash } from 'node:crypto';
+import type { AuditEvent } from './audit.ts';
+import type { Decision } from './decide.ts';
+import type { OAuthError } from './error.ts';
+import type { Identity } from './identity.ts';
+import type { TokenRequest } from './request.ts';
+import type { MintedToken } from './token.ts';
+
+export interface Attempt {
+  /** A UUID that every answer to this attempt carries. */
+  readonly requestId: string;
+  readonly remoteAddress: string;
+  /** Reads what is asked; throws an `OAuthError` where it cannot be read, which is recorded like any refusal. */
+  readonly read: () => TokenRequest;
+}
+
+export function beginEvent(attempt: Attempt, at: number): AuditEvent {
+  return {
+    requestId: attempt.requestId,
+    at,
+    outcome: 'failed',
+    action: 'token.exchange',
+    remoteAddress: attempt.remoteAddress,
+  };
+}
+
+export function noteRequest(event: AuditEvent, request: TokenRequest): void {
+  event.lane = request.credential.lane;
+  event.credentialHash = hashOf(request.credential.token.reveal());
+  if (request.audience !== undefined) event.audience = clip(request.audience);
+  if (request.scopes !== undefined) event.requestedScopes = request.scopes;
+}
+
+export function noteIdentity(event: AuditEvent, identity: Identity): void {
+  event.identity = identity.spiffeId;
+  event.credentialKind = identity.credentialKind;
+  event.claims = identity.auditClaims;
+  if (identity.issuer !== undefined) event.issuer = identity.issuer;
+  if (identity.trustDomain !== undefined) event.trustDomain = identity.trustDomain;
+}
+
+export function noteDecision(event: AuditEvent, decision: Decision): void {
+  event.checks = decision.checks;
+  if (decision.resource !== undefined) event.resource = decision.resource.name;
+  if (decision.permit) {
+    event.grants = decision.grants.map((grant) => grant.name);
+    event.scopes = decision.scopes;
+  }
+}
+
+export function noteToken(event: AuditEvent, token: MintedToken): void {
+  event.outcome = 'permitted';
+  event.jti = token.jti;
+  event.kid = token.kid;
+  event.tokenHash = hashOf(token.accessToken.reveal());
+  event.tokenExpiresAt = token.expiresAt;
+}
+
+export function noteRefusal(event: AuditEvent, refusal: OAuthError): void {
+  const isOurFault = refusal.code === 'server_error' || refusal.code === 'temporarily_unavailable';
+  event.outcome = isOurFault ? 'failed' : 'refused';
+  event.reason = refusal.reason;
+  event.errorCode = refusal.code;
+  if (refusal.detail !== undefined) event.detail = refusal.detail;
+}
+
+/** SHA-256, base64url: joins events of one token without keeping it. */
+function hashOf(token: string): string {
+  return createHash('sha256').update(token).digest('base64url');
+}
+
+const maxNotedLength = 512;
+
+function clip(text: string): string {
+  return text.length <= maxNotedLength ? text : `${text.slice(0, maxNotedLength)}…`;
+}

@@ -1,0 +1,41 @@
+/** The two discovery documents. Their values come from configuration, never from a request (RFC 8414, OpenID Connect Discovery 1.0). */
+import { signingAlgorithms } from './algorithm.ts';
+
+/** Paths under the issuer, in one place for routes and documents alike. */
+export const paths = {
+  token: '/oauth/token',
+  agentlessToken: '/api/v1/token',
+  jwks: '/.well-known/jwks.json',
+  openidConfiguration: '/.well-known/openid-configuration',
+  authorizationServer: '/.well-known/oauth-authorization-server',
+} as const;
+
+export const grantTypes = {
+  clientCredentials: 'client_credentials',
+  jwtBearer: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
+  tokenExchange: 'urn:ietf:params:oauth:grant-type:token-exchange',
+} as const;
+
+/** RFC 8414 §2. `response_types_supported` is left out: there is no authorization endpoint, and §3.2 forbids empty arrays. */
+export function authorizationServerMetadata(issuer: string) {
+  return {
+    issuer,
+    token_endpoint: `${issuer}${paths.token}`,
+    jwks_uri: `${issuer}${paths.jwks}`,
+    grant_types_supported: Object.values(grantTypes),
+    // draft-ietf-oauth-spiffe-client-auth §4 for spiffe_jwt; a platform token is an RFC 7523 assertion.
+    token_endpoint_auth_methods_supported: ['spiffe_jwt', 'private_key_jwt', 'none'],
+    token_endpoint_auth_signing_alg_values_supported: signingAlgorithms,
+    service_documentation: `${issuer}/docs`,
+  };
+}
+
+/** OpenID Connect Discovery 1.0 §3, whose required members are there for verifiers that insist on them. */
+export function openidConfiguration(issuer: string) {
+  return {
+    ...authorizationServerMetadata(issuer),
+    response_types_supported: ['id_token'],
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: ['ES256'], // what we do sign with, though §3 asks for RS256 among them
+  };
+}

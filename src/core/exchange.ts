@@ -1,0 +1,109 @@
+/** The story of one exchange: credential → identity → decision → token, and never a token without its record. */
+import {
+  type Attempt,
+  beginEvent,
+  noteDecision,
+  noteIdentity,
+  noteRefusal,
+  noteRequest,
+  noteToken,
+} from './attempt.ts';
+import type { Credential } from './credential.ts';
+import { decide } from './decide.ts';
+import { OAuthError, refuse } from './error.ts';
+import { endingWithEarlier, type Identity } from './identity.ts';
+import type { PolicySnapshot } from './policy.ts';
+import type { AuditSink, Clock, KeyRing, ReplayGuard, Verify } from './ports.ts';
+import type { RefusalCap } from './refusal-cap.ts';
+import type { TokenRequest } from './request.ts';
+import { type MintedToken, mintAccessToken } from './token.ts';
+
+export interface ExchangeParts {
+  readonly issuer: string;
+  readonly clock: Clock;
+  readonly policy: () => PolicySnapshot;
+  readonly verify: Verify;
+  readonly replayGuard: ReplayGuard;
+  readonly keyRing: KeyRing;
+  readonly audit: AuditSink;
+  readonly refusalCap: RefusalCap;
+}
+
+/** Resolves with a token whose event is durable; rejects with an `OAuthError`, whatever went wrong. */
+export type Exchange = (attempt: Attempt) => Promise<MintedToken>;
+
+export function createExchange(parts: ExchangeParts): Exchange {
+  return async (attempt) => {
+    const nowMillis = parts.clock.now();
+    const event = beginEvent(attempt, nowMillis);
+    let isRecorded = true;
+    try {
+      const request = attempt.read();
+      noteRequest(event, request);
+      const policy = parts.policy(); // one snapshot for the whole attempt
+      event.policyRevision = policy.revision;
+
+      // 1. Who is asking? Verify the credential.
+      const { identity, proofs } = await proveCaller(parts.verify, request, policy, nowMillis);
+      noteIdentity(event, identity);
+
+      // 2. First use? Only for credentials that their issuer's document makes one-time.
+      await claimFirstUse(parts.replayGuard, proofs);
+
+      // 3. and 4. Which grants might apply, and do they permit this? In memory, by index.
+      const decision = decide(identity, request, policy, nowMillis);
+      noteDecision(event, decision);
+      if (!decision.permit) return refuse(decision.reason);
+
+      // 5. Token out.
+      const token = await mintAccessToken(parts.keyRing.signer(), {
+        issuer: parts.issuer,
+        subject: identity.spiffeId,
+        audience: decision.resource.audience,
+        scopes: decision.scopes,
+        lifetimeSeconds: decision.lifetimeSeconds,
+        nowMillis,
+      });
+      noteToken(event, token);
+      return token;
+    } catch (error) {
+      const refusal = OAuthError.from(error, event.lane);
+      noteRefusal(event, refusal);
+      const isStranger = event.identity === undefined;
+      isRecorded = !isStranger || (await parts.refusalCap(attempt.remoteAddress));
+      throw isRecorded ? refusal : new OAuthError('server.rate_limited', { cause: refusal });
+    } finally {
+      // 6. Recorded, or nothing is released: when this rejects, the token above is never returned.
+      if (isRecorded) await parts.audit.append(event);
+    }
+  };
+}
+
+/** Verifies every credential of the request; they must all prove the one identity that `client_id`, if sent, names. */
+async function proveCaller(verify: Verify, request: TokenRequest, policy: PolicySnapshot, nowMillis: number) {
+  const prove = (credential: Credential) =>
+    verify(credential, policy, nowMillis).catch((error) => {
+      throw OAuthError.from(error, credential.lane);
+    });
+  const client = request.clientAssertion && (await prove(request.clientAssertion));
+  const subject = await prove(request.credential);
+  if (client && client.spiffeId !== subject.spiffeId) refuse('policy.delegation_not_permitted');
+  if (request.clientId !== undefined && !subject.clientIds.includes(request.clientId)) {
+    refuse('request.client_id_mismatch');
+  }
+  return client
+    ? { identity: endingWithEarlier(subject, client), proofs: [subject, client] }
+    : { identity: subject, proofs: [subject] };
+}
+
+/** The same token sent twice in one request is one use of it. */
+async function claimFirstUse(guard: ReplayGuard, proofs: readonly Identity[]): Promise<void> {
+  const expiryByKey = new Map(proofs.map((proof) => [proof.onceKey, proof.expiresAt * 1000]));
+  for (const [key, expiresAtMillis] of expiryByKey) {
+    if (key === undefined) continue;
+    const isFirst = await guard.claim(key, expiresAtMillis).catch((cause) => {
+      throw new OAuthError('server.replay_guard_unavailable', { cause });
+    });
+    if (!isFirst) refuse('credential.replayed');
+  }
+}

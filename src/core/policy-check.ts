@@ -1,0 +1,124 @@
+/** Reads each document against its schema and finds out which names the policy declares. */
+import { isJsonObject } from './json.ts';
+import { quote, suggest } from './nearest-word.ts';
+import {
+  apiVersion,
+  documentSchemas,
+  type GrantDocument,
+  type IssuerDocument,
+  type Kind,
+  kinds,
+  type PolicyDocument,
+  type ResourceDocument,
+  type TrustDomainDocument,
+} from './policy-document.ts';
+import { type Problems, placeOf } from './policy-problems.ts';
+import { documentName, type FieldPath, type PolicySource } from './policy-source.ts';
+import { describeIssues } from './schema-sentences.ts';
+
+export interface Checked<D extends PolicyDocument> {
+  readonly source: PolicySource;
+  readonly document: D;
+}
+
+export interface CheckedPolicy {
+  readonly issuers: readonly Checked<IssuerDocument>[];
+  readonly trustDomains: readonly Checked<TrustDomainDocument>[];
+  readonly resources: readonly Checked<ResourceDocument>[];
+  readonly grants: readonly Checked<GrantDocument>[];
+  /** Whether a document of that name is there, even if something else is wrong with it: one mistake, one problem. */
+  declares(kind: Kind, name: string): boolean;
+}
+
+const maxDepth = 16;
+
+/** Reads all documents; what is wrong goes to `problems`, and a document that does not fit its schema is left out. */
+export function checkDocuments(sources: readonly PolicySource[], problems: Problems): CheckedPolicy {
+  const declared = new Map<string, PolicySource>();
+  const issuers: Checked<IssuerDocument>[] = [];
+  const trustDomains: Checked<TrustDomainDocument>[] = [];
+  const resources: Checked<ResourceDocument>[] = [];
+  const grants: Checked<GrantDocument>[] = [];
+
+  for (const source of sources) {
+    const named = documentName(source.value);
+    if (named !== undefined) {
+      const key = `${named.kind}/${named.name}`;
+      const first = declared.get(key);
+      if (first !== undefined) {
+        const message = `the name is taken by ${placeOf(first, ['metadata', 'name'])}: each ${named.kind} needs its own`;
+        problems.add(source, ['metadata', 'name'], message);
+        continue;
+      }
+      declared.set(key, source);
+    }
+    const document = readDocument(source, problems);
+    if (document?.kind === 'Issuer') issuers.push({ source, document });
+    else if (document?.kind === 'TrustDomain') trustDomains.push({ source, document });
+    else if (document?.kind === 'Resource') resources.push({ source, document });
+    else if (document?.kind === 'Grant') grants.push({ source, document });
+  }
+  return {
+    issuers,
+    trustDomains,
+    resources,
+    grants,
+    declares: (kind, name) => declared.has(`${kind}/${name}`),
+  };
+}
+
+function readDocument(source: PolicySource, problems: Problems): PolicyDocument | undefined {
+  const { value } = source;
+  if (!isJsonObject(value)) {
+    problems.add(source, [], `a policy document is a mapping with apiVersion, kind, metadata and spec`);
+    return undefined;
+  }
+  const unsafe = findUnsafe(value, []);
+  if (unsafe !== undefined) {
+    problems.add(source, unsafe, 'a document holds no field named __proto__ and no more than 16 levels');
+    return undefined;
+  }
+  if (value.apiVersion !== apiVersion) {
+    problems.add(source, ['apiVersion'], `must be ${apiVersion}`);
+    return undefined;
+  }
+  const kind = kinds.find((known) => known === value.kind);
+  if (kind === undefined) {
+    problems.add(source, ['kind'], kindSentence(value.kind));
+    return undefined;
+  }
+  const schema = documentSchemas[kind];
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  for (const { path, message } of describeIssues(parsed.error.issues, schema, value)) {
+    problems.add(source, path, message);
+  }
+  return undefined;
+}
+
+function kindSentence(kind: unknown): string {
+  if (kind === 'PolicyTest') return 'a PolicyTest is run, never stored: keep it out of the policy itself';
+  if (typeof kind !== 'string') return `is missing: write ${kinds.join(', ')}`;
+  return `unknown kind ${quote(kind)}: ${suggest(kind, kinds)}`;
+}
+
+/** Where zod would pass over a field in silence, or recursion over the value could be driven too deep. */
+function findUnsafe(value: unknown, path: FieldPath): FieldPath | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (path.length > maxDepth) return path;
+  if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) {
+      if (typeof item !== 'object') continue;
+      const found = findUnsafe(item, [...path, index]);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+  for (const [key, item] of Object.entries(value)) {
+    if (key === '__proto__') return [...path, key];
+    if (typeof item !== 'object') continue;
+    const found = findUnsafe(item, [...path, key]);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}

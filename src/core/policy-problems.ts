@@ -1,0 +1,51 @@
+/** Collects everything that is wrong with a policy, so that its author mends it in one go. */
+import { documentLabel } from './policy-document.ts';
+import {
+  describeField,
+  type FieldPath,
+  type PolicyProblem,
+  PolicyRefused,
+  type PolicySource,
+} from './policy-source.ts';
+
+const maxProblems = 200;
+
+export interface Problems {
+  add(source: PolicySource, path: FieldPath, message: string): void;
+  /** Throws PolicyRefused with every problem that was added, if any was. */
+  throwIfAny(): void;
+}
+
+export function collectProblems(): Problems {
+  const problems: PolicyProblem[] = [];
+  let count = 0;
+  return {
+    add(source, path, message) {
+      count += 1;
+      if (problems.length >= maxProblems) return;
+      problems.push({
+        document: documentLabel(source.value),
+        field: describeField(path),
+        ...source.locate(path),
+        message,
+      });
+    },
+    throwIfAny() {
+      if (count === 0) return;
+      const unlisted = count - problems.length;
+      if (unlisted > 0) {
+        problems.push({ document: 'policy', field: '', message: `${unlisted} more problems are not listed` });
+      }
+      throw new PolicyRefused(problems);
+    },
+  };
+}
+
+/** Where a document stands, for a message that names it: `issuer "a" (policy.yaml:12)`. */
+export function placeOf(source: PolicySource, path: FieldPath): string {
+  const { file, line } = source.locate(path);
+  const place = [file, line === undefined ? undefined : file === undefined ? `line ${line}` : line]
+    .filter((part) => part !== undefined)
+    .join(':');
+  return place === '' ? documentLabel(source.value) : `${documentLabel(source.value)} (${place})`;
+}

@@ -1,0 +1,69 @@
+/** Access tokens of RFC 9068: their claims, and their assembly around a signature that only a `Signer` can make. */
+import { randomUUID } from 'node:crypto';
+import { OAuthError } from './error.ts';
+import type { JsonObject } from './json.ts';
+import type { Signer } from './ports.ts';
+import { Secret } from './secret.ts';
+import type { SpiffeId } from './spiffe-id.ts';
+
+export interface TokenOrder {
+  readonly issuer: string;
+  readonly subject: SpiffeId;
+  readonly audience: string;
+  readonly scopes: readonly string[];
+  readonly lifetimeSeconds: number;
+  readonly nowMillis: number;
+}
+
+export interface MintedToken {
+  readonly accessToken: Secret<string>;
+  readonly tokenType: 'Bearer';
+  readonly jti: string;
+  readonly kid: string;
+  /** Seconds since the epoch. */
+  readonly expiresAt: number;
+  readonly lifetimeSeconds: number;
+  readonly scopes: readonly string[];
+}
+
+/** Mints one token for one audience. Throws `server.signer_unavailable` when no signature could be made. */
+export async function mintAccessToken(signer: Signer, order: TokenOrder): Promise<MintedToken> {
+  const issuedAt = Math.floor(order.nowMillis / 1000);
+  const expiresAt = issuedAt + order.lifetimeSeconds;
+  const jti = randomUUID();
+  const claims = {
+    iss: order.issuer,
+    sub: order.subject,
+    aud: order.audience,
+    exp: expiresAt,
+    iat: issuedAt,
+    jti,
+    client_id: order.subject,
+    ...(order.scopes.length === 0 ? {} : { scope: order.scopes.join(' ') }),
+  };
+  const header = { typ: 'at+jwt', alg: signer.algorithm, kid: signer.kid }; // RFC 9068 §2.1
+  return {
+    accessToken: new Secret(await signJwt(signer, header, claims)),
+    tokenType: 'Bearer',
+    jti,
+    kid: signer.kid,
+    expiresAt,
+    lifetimeSeconds: order.lifetimeSeconds,
+    scopes: order.scopes,
+  };
+}
+
+/** Compact serialisation of RFC 7515 §3.1. */
+async function signJwt(signer: Signer, header: JsonObject, claims: JsonObject): Promise<string> {
+  const signingInput = `${encode(header)}.${encode(claims)}`;
+  try {
+    const signature = await signer.sign(Buffer.from(signingInput, 'ascii'));
+    return `${signingInput}.${Buffer.from(signature).toString('base64url')}`;
+  } catch (cause) {
+    throw new OAuthError('server.signer_unavailable', { cause });
+  }
+}
+
+function encode(value: JsonObject): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url');
+}

@@ -1,0 +1,43 @@
+/** Reads `POST /api/v1/token`: the platform token in `Authorization`, the rest as JSON (SPIRE issue #986). */
+import { z } from 'zod';
+import { refuse } from '../core/error.ts';
+import type { TokenRequest } from '../core/request.ts';
+import { parseScope } from '../core/scope.ts';
+import { Secret } from '../core/secret.ts';
+
+export const agentlessBodySchema = z.strictObject({
+  audience: z.string().min(1).max(2048).optional(),
+  scope: z.union([z.string(), z.array(z.string())]).optional(),
+  additional_claims: z.record(z.string(), z.json()).optional(),
+  token_type: z.enum(['access_token', 'jwt-svid']).optional(),
+});
+
+/** Throws an `OAuthError` with a `request.*` reason for what cannot be read. */
+export function readAgentlessRequest(authorization: string | undefined, body: unknown): TokenRequest {
+  const parsed = agentlessBodySchema.safeParse(body ?? {});
+  if (!parsed.success) {
+    const isUnknownKey = parsed.error.issues.some((issue) => issue.code === 'unrecognized_keys');
+    return refuse(isUnknownKey ? 'request.unknown_parameter' : 'request.malformed');
+  }
+  const { audience, scope, additional_claims: claims, token_type: tokenType } = parsed.data;
+  if (tokenType === 'jwt-svid') refuse('request.token_type_unsupported');
+  if (claims && Object.keys(claims).length > 0) refuse('request.claim_not_allowed');
+  return {
+    credential: { lane: 'bearer', token: readPlatformToken(authorization), declaredType: 'any' },
+    clientAssertion: undefined,
+    clientId: undefined,
+    audience,
+    scopes: parseScope(Array.isArray(scope) ? scope.join(' ') : scope),
+    isTokenExchange: false,
+  };
+}
+
+/** `Bearer <token>` (RFC 6750 §2.1), or the bare token that #986 asked for. */
+function readPlatformToken(authorization: string | undefined): Secret<string> {
+  const parts = authorization?.trim().split(/ +/) ?? [];
+  const token = parts.length === 2 && parts[0]?.toLowerCase() === 'bearer' ? parts[1] : parts[0];
+  if (!token || parts.length > 2 || (parts.length === 2 && token === parts[0])) {
+    return refuse('request.credential_missing');
+  }
+  return new Secret(token);
+}

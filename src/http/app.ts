@@ -1,0 +1,59 @@
+/** The Fastify application: limits, headers, and which plugin owns which path. The only room that knows a status code. */
+import helmet from '@fastify/helmet';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import { v7RequestId } from '../core/request-id.ts';
+import { adminRoutes } from './admin/routes.ts';
+import type { HttpDependencies } from './dependencies.ts';
+import { discoveryRoutes } from './discovery-routes.ts';
+import { docsPage } from './docs-page.ts';
+import { healthRoutes } from './health-routes.ts';
+import { openapi } from './openapi.ts';
+import { bodyLimitBytes, tokenRoutes } from './token-routes.ts';
+
+const maxHeaderBytes = 24 * 1024;
+const requestTimeoutMillis = 10_000;
+const keepAliveTimeoutMillis = 65_000; // longer than the idle timeout of common load balancers (60 s)
+
+/** Builds the application without listening. Every answer carries the request's id in `x-request-id`. */
+export async function buildApp(
+  dependencies: HttpDependencies,
+  logger: FastifyBaseLogger,
+): Promise<FastifyInstance> {
+  const app = Fastify({
+    loggerInstance: logger,
+    disableRequestLogging: true,
+    bodyLimit: bodyLimitBytes,
+    requestTimeout: requestTimeoutMillis,
+    keepAliveTimeout: keepAliveTimeoutMillis,
+    trustProxy:
+      dependencies.settings.trustedProxies.length === 0 ? false : [...dependencies.settings.trustedProxies],
+    http: { maxHeaderSize: maxHeaderBytes, headersTimeout: requestTimeoutMillis },
+    genReqId: () => v7RequestId(dependencies.clock.now()), // never the caller's own header
+    return503OnClosing: true,
+    forceCloseConnections: 'idle',
+  });
+
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      directives: { 'default-src': ["'none'"], 'style-src': ["'self'"], 'img-src': ["'self'"] },
+    },
+  });
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+  });
+  app.setNotFoundHandler((request, reply) =>
+    reply.code(404).send({ error: 'not_found', request_id: request.id }),
+  );
+  app.setErrorHandler((error, request, reply) => {
+    request.log.error({ err: error }, 'request failed');
+    return reply.code(500).send({ error: 'server_error', request_id: request.id });
+  });
+
+  await app.register(openapi, dependencies);
+  await app.register(docsPage, dependencies);
+  await app.register(healthRoutes, dependencies);
+  await app.register(discoveryRoutes, dependencies);
+  await app.register(tokenRoutes, dependencies);
+  await app.register(adminRoutes, { ...dependencies, prefix: '/admin/v1' });
+  return app;
+}

@@ -1,0 +1,40 @@
+/** What the HTTP layer is given by `wire.ts`; routes take it as their plugin options and import no adapter. */
+import type { Exchange } from '../core/exchange.ts';
+import type { PolicyBook } from '../core/policy-book.ts';
+import type { PolicySource } from '../core/policy-source.ts';
+import type { AuditLog, AuditSink, Clock, KeyRing } from '../core/ports.ts';
+import type { RefusalCap } from '../core/refusal-cap.ts';
+import type { Secret } from '../core/secret.ts';
+
+/** Names and limits that come from configuration, never from a request's `Host`. */
+export interface HttpSettings {
+  /** Our issuer identifier, without a trailing slash. */
+  readonly issuer: string;
+  /** Addresses of hops whose `X-Forwarded-For` counts; empty trusts none. */
+  readonly trustedProxies: readonly string[];
+  /** What `package.json` says. */
+  readonly version: string;
+}
+
+export interface ReadinessCheck {
+  readonly name: string;
+  /** Resolves when the dependency answers; rejects with why it does not. */
+  readonly run: () => Promise<void>;
+}
+
+export interface HttpDependencies {
+  readonly settings: HttpSettings;
+  readonly clock: Clock;
+  readonly exchange: Exchange;
+  readonly keyRing: KeyRing;
+  readonly policyBook: PolicyBook;
+  readonly readPolicyText: (text: string, options: { managedBy: 'rest' }) => readonly PolicySource[];
+  readonly audit: AuditSink;
+  readonly auditLog: AuditLog;
+  readonly refusalCap: RefusalCap;
+  /** The bootstrap admin token; undefined switches it off. */
+  readonly adminToken: Secret<string> | undefined;
+  readonly readiness: readonly ReadinessCheck[];
+  /** Whether the process has begun to drain; a draining replica is not ready. */
+  readonly isDraining: () => boolean;
+}

@@ -1,0 +1,39 @@
+/** What resource servers read: our public keys and the two discovery documents. */
+import { createHash } from 'node:crypto';
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import { authorizationServerMetadata, openidConfiguration, paths } from '../core/discovery.ts';
+import type { HttpDependencies } from './dependencies.ts';
+
+/** How long a resource server may keep our keys, in seconds. */
+export const jwksMaxAgeSeconds = 300;
+const metadataMaxAgeSeconds = 3600;
+
+export const discoveryRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { keyRing, settings }) => {
+  const publish = (path: string, maxAgeSeconds: number, contentType: string, read: () => object) =>
+    app.get(path, (request, reply) => sendCacheable(request, reply, maxAgeSeconds, contentType, read()));
+
+  publish(paths.jwks, jwksMaxAgeSeconds, 'application/jwk-set+json', () => ({ keys: keyRing.publicKeys() }));
+  publish(paths.authorizationServer, metadataMaxAgeSeconds, 'application/json; charset=utf-8', () =>
+    authorizationServerMetadata(settings.issuer),
+  );
+  publish(paths.openidConfiguration, metadataMaxAgeSeconds, 'application/json; charset=utf-8', () =>
+    openidConfiguration(settings.issuer),
+  );
+};
+
+function sendCacheable(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  maxAgeSeconds: number,
+  contentType: string,
+  document: object,
+) {
+  const body = JSON.stringify(document);
+  const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
+  reply
+    .header('cache-control', `public, max-age=${maxAgeSeconds}`)
+    .header('etag', etag)
+    .header('access-control-allow-origin', '*'); // public keys: a page in a browser may verify too
+  if (request.headers['if-none-match'] === etag) return reply.code(304).send();
+  return reply.type(contentType).send(body);
+}

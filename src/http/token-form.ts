@@ -1,0 +1,131 @@
+/** Reads the form of `POST /oauth/token` (RFC 6749, 7521, 7523, 8693, 8707; SPIFFE client authentication). */
+import type { Credential, DeclaredType } from '../core/credential.ts';
+import { grantTypes } from '../core/discovery.ts';
+import { type Lane, refuse } from '../core/error.ts';
+import type { TokenRequest } from '../core/request.ts';
+import { parseScope } from '../core/scope.ts';
+import { Secret } from '../core/secret.ts';
+
+const assertionTypes: Readonly<Record<string, DeclaredType>> = {
+  'urn:ietf:params:oauth:client-assertion-type:jwt-bearer': 'jwt', // RFC 7523 §2.2
+  'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe': 'jwt-svid', // draft-ietf-oauth-spiffe-client-auth §3.1
+};
+
+const tokenType = (name: string) => `urn:ietf:params:oauth:token-type:${name}`;
+export const accessTokenType = tokenType('access_token');
+
+const subjectTokenTypes: Readonly<Record<string, DeclaredType>> = {
+  [tokenType('jwt')]: 'jwt',
+  [tokenType('id_token')]: 'jwt',
+  [accessTokenType]: 'jwt',
+  [tokenType('jwt_spiffe')]: 'jwt-svid',
+};
+
+/** Parameters with a meaning here that RFC 6749 §3.2 lets appear once. All others are ignored. */
+const singleValued = [
+  'grant_type',
+  'client_id',
+  'client_secret',
+  'client_assertion',
+  'client_assertion_type',
+  'assertion',
+  'subject_token',
+  'subject_token_type',
+  'actor_token',
+  'actor_token_type',
+  'requested_token_type',
+  'scope',
+  'additional_claims',
+] as const;
+
+type Parameter = (typeof singleValued)[number];
+
+/** Throws an `OAuthError` with a `request.*` reason for a form that the RFCs refuse. */
+export function readTokenForm(form: URLSearchParams, authorization: string | undefined): TokenRequest {
+  const parameter = (name: Parameter) => form.get(name) || undefined; // §3.1: empty counts as omitted
+  const required = (name: Parameter) => parameter(name) ?? refuse('request.missing_parameter', name);
+
+  for (const name of singleValued) {
+    if (form.getAll(name).length > 1) refuse('request.repeated_parameter', name);
+  }
+  refuseForeignClientAuthentication(form, authorization);
+  const asked = {
+    clientId: parameter('client_id'),
+    audience: readTarget(form),
+    scopes: parseScope(parameter('scope')),
+  };
+  refuseAdditionalClaims(parameter('additional_claims'));
+
+  switch (required('grant_type')) {
+    case grantTypes.clientCredentials:
+      return {
+        ...asked,
+        credential: readClientAssertion(required('client_assertion'), required('client_assertion_type')),
+        clientAssertion: undefined,
+        isTokenExchange: false,
+      };
+
+    case grantTypes.jwtBearer: {
+      const assertion = parameter('client_assertion');
+      return {
+        ...asked,
+        credential: credential('assertion', required('assertion'), 'any'),
+        // A client_assertion_type without its assertion is ignored: nono sends one.
+        clientAssertion: assertion && readClientAssertion(assertion, required('client_assertion_type')),
+        isTokenExchange: false,
+      };
+    }
+
+    case grantTypes.tokenExchange: {
+      if (parameter('actor_token') || parameter('actor_token_type'))
+        refuse('request.actor_token_unsupported');
+      const requested = parameter('requested_token_type');
+      if (requested !== undefined && requested !== accessTokenType) refuse('request.token_type_unsupported');
+      const declaredType =
+        subjectTokenTypes[required('subject_token_type')] ?? refuse('request.token_type_unsupported');
+      const assertion = parameter('client_assertion');
+      return {
+        ...asked,
+        credential: credential('subject_token', required('subject_token'), declaredType),
+        clientAssertion: assertion && readClientAssertion(assertion, required('client_assertion_type')),
+        isTokenExchange: true,
+      };
+    }
+
+    default:
+      return refuse('request.grant_type_unsupported');
+  }
+}
+
+function credential(lane: Lane, token: string, declaredType: DeclaredType): Credential {
+  return { lane, token: new Secret(token), declaredType };
+}
+
+function readClientAssertion(assertion: string, type: string): Credential {
+  const declaredType = assertionTypes[type] ?? refuse('request.client_assertion_type_unsupported');
+  return credential('client_assertion', assertion, declaredType);
+}
+
+/** Nobody stores a client secret here, and RFC 6749 §2.3 allows one method of client authentication a request. */
+function refuseForeignClientAuthentication(form: URLSearchParams, authorization: string | undefined): void {
+  if (authorization === undefined && !form.has('client_secret')) return;
+  const methods = [authorization, form.get('client_secret'), form.get('client_assertion')].filter(Boolean);
+  if (methods.length > 1) refuse('request.two_client_authentications');
+  refuse('request.client_authentication_unsupported');
+}
+
+/** RFC 8707 §2 for `resource`; RFC 8693 §2.1 lets both repeat, which would make a token for several audiences. */
+function readTarget(form: URLSearchParams): string | undefined {
+  const resources = form.getAll('resource').filter(Boolean);
+  const targets = [...form.getAll('audience').filter(Boolean), ...resources];
+  if (targets.length > 1) refuse('request.many_targets');
+  for (const resource of resources) {
+    if (!URL.canParse(resource) || resource.includes('#')) refuse('request.target_malformed');
+  }
+  return targets[0];
+}
+
+function refuseAdditionalClaims(text: string | undefined): void {
+  if (text === undefined || /^\s*\{\s*\}\s*$/.test(text)) return;
+  refuse('request.claim_not_allowed');
+}
