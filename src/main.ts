@@ -4,6 +4,7 @@ import { ConfigRefused, readConfig } from './config.ts';
 import type { Clock } from './core/ports.ts';
 import { wire } from './wire.ts';
 
+// biome-ignore lint/plugin: the one place that reads the wall clock
 export const wallClock: Clock = { now: () => Date.now() };
 
 const drainTimeoutMillis = 15_000;

@@ -11,7 +11,11 @@ const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']; // RFC 751
 const minRsaBits = 2048;
 
 /** Everything that is wrong with a key set at `path`; `use` is what each key must say it is for. Never echoes a key. */
-export function inlineKeysProblems(jwks: InlineJwks, path: FieldPath, use: 'sig' | 'jwt-svid'): FieldProblem[] {
+export function inlineKeysProblems(
+  jwks: InlineJwks,
+  path: FieldPath,
+  use: 'sig' | 'jwt-svid',
+): FieldProblem[] {
   const keysPath = [...path, 'keys'];
   if (jwks.keys.length === 0) return [{ path: keysPath, message: 'must hold at least one key' }];
   const seen = new Set<unknown>();
@@ -25,7 +29,11 @@ export function inlineKeysProblems(jwks: InlineJwks, path: FieldPath, use: 'sig'
   });
 }
 
-function keyProblems(key: InlineJwks['keys'][number], path: FieldPath, use: 'sig' | 'jwt-svid'): FieldProblem[] {
+function keyProblems(
+  key: InlineJwks['keys'][number],
+  path: FieldPath,
+  use: 'sig' | 'jwt-svid',
+): FieldProblem[] {
   if (key.kty === 'oct') {
     return [{ path: [...path, 'kty'], message: 'a symmetric key is a shared secret: give a public key' }];
   }
@@ -65,10 +73,9 @@ function unusableReason(key: InlineJwks['keys'][number]): string | undefined {
   }
 }
 
-/** Whether a token could verify under a key of either set: they share a key, or a kid. */
-export function inlineKeysOverlap(a: InlineJwks, b: InlineJwks): boolean {
-  const marks = new Set(a.keys.flatMap(keyMarks));
-  return b.keys.flatMap(keyMarks).some((mark) => marks.has(mark));
+/** What two key sets have in common where one token could verify under both: the keys themselves and their kids. */
+export function inlineKeyMarks(jwks: InlineJwks | undefined): ReadonlySet<string> {
+  return new Set(jwks?.keys.flatMap(keyMarks));
 }
 
 function keyMarks(key: InlineJwks['keys'][number]): readonly string[] {

@@ -1,12 +1,15 @@
 /** Finds the known word that a misspelt one was meant to be. */
 
 const maxLength = 64;
+const maxListed = 16;
 
-/** `: did you mean "x"?` for the nearest known word, else the known words themselves. */
+/** `did you mean "x"?` for the nearest known word, else the known words themselves. */
 export function suggest(word: string, known: readonly string[]): string {
   const nearest = nearestWord(word, known);
   if (nearest !== undefined) return `did you mean "${nearest}"?`;
-  return known.length === 0 ? 'none is known here' : `known here: ${[...known].sort().join(', ')}`;
+  if (known.length === 0) return 'none is known here';
+  const listed = [...known].sort().slice(0, maxListed).join(', ');
+  return `known here: ${listed}${known.length > maxListed ? ', …' : ''}`;
 }
 
 /** A word as it can stand in a message: quoted, cut to a bearable length, control characters escaped. */
@@ -18,6 +21,7 @@ function nearestWord(word: string, known: readonly string[]): string | undefined
   if (word.length > maxLength) return undefined;
   const tolerance = Math.max(1, Math.min(3, Math.floor(word.length / 3)));
   const scored = known
+    .filter((candidate) => Math.abs(candidate.length - word.length) <= tolerance)
     .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
     .filter(({ distance }) => distance <= tolerance)
     .sort((a, b) => a.distance - b.distance);

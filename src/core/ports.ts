@@ -1,6 +1,15 @@
 /** What the core asks of the outside. Each port has one contract suite that every backend passes. */
 import type { AuditEvent } from './audit.ts';
+import type { Credential } from './credential.ts';
+import type { Identity } from './identity.ts';
+import type { PolicySnapshot } from './policy.ts';
 import type { StoredDocument } from './policy-document.ts';
+
+/**
+ * Proves who presents the credential. Throws an `OAuthError` with a `credential.*` reason and no lane; resolves to an
+ * identity otherwise. In steady state it waits for no network.
+ */
+export type Verify = (credential: Credential, policy: PolicySnapshot, nowMillis: number) => Promise<Identity>;
 
 export interface Clock {
   /** Milliseconds since the epoch. */
@@ -27,6 +36,12 @@ export interface PublicJwk {
 export interface KeyRing {
   signer(): Signer;
   publicKeys(): readonly PublicJwk[];
+}
+
+/** A key ring whose keys other replicas may change. */
+export interface RefreshableKeyRing extends KeyRing {
+  /** Takes over what the store holds now; a failed refresh leaves the ring as it was, and rejects. */
+  refresh(): Promise<void>;
 }
 
 export interface StoredPolicy {

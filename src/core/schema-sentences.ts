@@ -50,7 +50,8 @@ function sentence(issue: Issue, actual: unknown): string {
         ? `must hold at most ${issue.maximum} entries`
         : `must be at most ${issue.maximum} characters long`;
     case 'invalid_format':
-      if (issue.format === 'datetime') return 'must be a date and time with its zone, as in 2027-01-01T00:00:00Z';
+      if (issue.format === 'datetime')
+        return 'must be a date and time with its zone, as in 2027-01-01T00:00:00Z';
       return issue.message;
     case 'custom':
       return issue.message;

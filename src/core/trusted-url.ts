@@ -12,7 +12,8 @@ export function trustedUrlProblem(text: string): string | undefined {
     return 'must have no query and no fragment: leave out "?", "#" and what follows';
   const authority = text.slice(text.indexOf('//') + 2).split('/')[0] ?? '';
   if (authority.includes('@')) return 'must hold no user name or password before the host';
-  if (!shape.test(text) || !URL.canParse(text)) return 'must be a URL with a host and no spaces or backslashes';
+  if (!shape.test(text) || !URL.canParse(text))
+    return 'must be a URL with a host and no spaces or backslashes';
   if (text.startsWith('http://') && !isLoopbackHost(new URL(text).hostname)) {
     return 'must be https: http is accepted on a loopback address only';
   }

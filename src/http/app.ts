@@ -1,6 +1,6 @@
 /** The Fastify application: limits, headers, and which plugin owns which path. The only room that knows a status code. */
 import helmet from '@fastify/helmet';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { v7RequestId } from '../core/request-id.ts';
 import { adminRoutes } from './admin/routes.ts';
 import type { HttpDependencies } from './dependencies.ts';
@@ -21,7 +21,7 @@ export async function buildApp(
 ): Promise<FastifyInstance> {
   const app = Fastify({
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }), // the audit has every attempt
     bodyLimit: bodyLimitBytes,
     requestTimeout: requestTimeoutMillis,
     keepAliveTimeout: keepAliveTimeoutMillis,
@@ -35,7 +35,15 @@ export async function buildApp(
 
   await app.register(helmet, {
     contentSecurityPolicy: {
-      directives: { 'default-src': ["'none'"], 'style-src': ["'self'"], 'img-src': ["'self'"] },
+      useDefaults: false,
+      directives: {
+        'default-src': ["'none'"],
+        'style-src': ["'self'"],
+        'img-src': ["'self'"],
+        'base-uri': ["'none'"],
+        'form-action': ["'none'"],
+        'frame-ancestors': ["'none'"],
+      },
     },
   });
   app.addHook('onRequest', async (request, reply) => {

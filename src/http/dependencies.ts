@@ -1,6 +1,7 @@
 /** What the HTTP layer is given by `wire.ts`; routes take it as their plugin options and import no adapter. */
 import type { Exchange } from '../core/exchange.ts';
 import type { PolicyBook } from '../core/policy-book.ts';
+import type { StoredDocument } from '../core/policy-document.ts';
 import type { PolicySource } from '../core/policy-source.ts';
 import type { AuditLog, AuditSink, Clock, KeyRing } from '../core/ports.ts';
 import type { RefusalCap } from '../core/refusal-cap.ts';
@@ -29,6 +30,8 @@ export interface HttpDependencies {
   readonly keyRing: KeyRing;
   readonly policyBook: PolicyBook;
   readonly readPolicyText: (text: string, options: { managedBy: 'rest' }) => readonly PolicySource[];
+  /** YAML that `readPolicyText` reads back. */
+  readonly writePolicyText: (documents: readonly StoredDocument[]) => string;
   readonly audit: AuditSink;
   readonly auditLog: AuditLog;
   readonly refusalCap: RefusalCap;

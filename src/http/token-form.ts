@@ -6,20 +6,20 @@ import type { TokenRequest } from '../core/request.ts';
 import { parseScope } from '../core/scope.ts';
 import { Secret } from '../core/secret.ts';
 
-const assertionTypes: Readonly<Record<string, DeclaredType>> = {
-  'urn:ietf:params:oauth:client-assertion-type:jwt-bearer': 'jwt', // RFC 7523 §2.2
-  'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe': 'jwt-svid', // draft-ietf-oauth-spiffe-client-auth §3.1
-};
+const assertionTypes: ReadonlyMap<string, DeclaredType> = new Map([
+  ['urn:ietf:params:oauth:client-assertion-type:jwt-bearer', 'jwt'], // RFC 7523 §2.2
+  ['urn:ietf:params:oauth:client-assertion-type:jwt-spiffe', 'jwt-svid'], // draft-ietf-oauth-spiffe-client-auth §3.1
+]);
 
 const tokenType = (name: string) => `urn:ietf:params:oauth:token-type:${name}`;
 export const accessTokenType = tokenType('access_token');
 
-const subjectTokenTypes: Readonly<Record<string, DeclaredType>> = {
-  [tokenType('jwt')]: 'jwt',
-  [tokenType('id_token')]: 'jwt',
-  [accessTokenType]: 'jwt',
-  [tokenType('jwt_spiffe')]: 'jwt-svid',
-};
+const subjectTokenTypes: ReadonlyMap<string, DeclaredType> = new Map([
+  [tokenType('jwt'), 'jwt'],
+  [tokenType('id_token'), 'jwt'],
+  [accessTokenType, 'jwt'],
+  [tokenType('jwt_spiffe'), 'jwt-svid'],
+]);
 
 /** Parameters with a meaning here that RFC 6749 §3.2 lets appear once. All others are ignored. */
 const singleValued = [
@@ -45,6 +45,14 @@ export function readTokenForm(form: URLSearchParams, authorization: string | und
   const parameter = (name: Parameter) => form.get(name) || undefined; // §3.1: empty counts as omitted
   const required = (name: Parameter) => parameter(name) ?? refuse('request.missing_parameter', name);
 
+  /** A client_assertion_type without its assertion is ignored: nono sends one. */
+  const readOptionalClientAssertion = () => {
+    const assertion = parameter('client_assertion');
+    return assertion === undefined
+      ? undefined
+      : readClientAssertion(assertion, required('client_assertion_type'));
+  };
+
   for (const name of singleValued) {
     if (form.getAll(name).length > 1) refuse('request.repeated_parameter', name);
   }
@@ -65,16 +73,13 @@ export function readTokenForm(form: URLSearchParams, authorization: string | und
         isTokenExchange: false,
       };
 
-    case grantTypes.jwtBearer: {
-      const assertion = parameter('client_assertion');
+    case grantTypes.jwtBearer:
       return {
         ...asked,
         credential: credential('assertion', required('assertion'), 'any'),
-        // A client_assertion_type without its assertion is ignored: nono sends one.
-        clientAssertion: assertion && readClientAssertion(assertion, required('client_assertion_type')),
+        clientAssertion: readOptionalClientAssertion(),
         isTokenExchange: false,
       };
-    }
 
     case grantTypes.tokenExchange: {
       if (parameter('actor_token') || parameter('actor_token_type'))
@@ -82,12 +87,11 @@ export function readTokenForm(form: URLSearchParams, authorization: string | und
       const requested = parameter('requested_token_type');
       if (requested !== undefined && requested !== accessTokenType) refuse('request.token_type_unsupported');
       const declaredType =
-        subjectTokenTypes[required('subject_token_type')] ?? refuse('request.token_type_unsupported');
-      const assertion = parameter('client_assertion');
+        subjectTokenTypes.get(required('subject_token_type')) ?? refuse('request.token_type_unsupported');
       return {
         ...asked,
         credential: credential('subject_token', required('subject_token'), declaredType),
-        clientAssertion: assertion && readClientAssertion(assertion, required('client_assertion_type')),
+        clientAssertion: readOptionalClientAssertion(),
         isTokenExchange: true,
       };
     }
@@ -102,7 +106,7 @@ function credential(lane: Lane, token: string, declaredType: DeclaredType): Cred
 }
 
 function readClientAssertion(assertion: string, type: string): Credential {
-  const declaredType = assertionTypes[type] ?? refuse('request.client_assertion_type_unsupported');
+  const declaredType = assertionTypes.get(type) ?? refuse('request.client_assertion_type_unsupported');
   return credential('client_assertion', assertion, declaredType);
 }
 

@@ -1,0 +1,78 @@
+/** The SQL stores behind one door, the same for PostgreSQL and PGlite. */
+import { sql } from 'kysely';
+import type { Clock, KeyStore, PolicyStore, ReplayGuard } from '../../core/ports.ts';
+import { type AuditStore, auditStore } from './audit-store.ts';
+import type { Database, OnBackgroundError } from './database.ts';
+import { keyStore } from './key-store.ts';
+import { MigrationError, migrate, pendingMigrations } from './migrations.ts';
+import { openPgDatabase } from './pg-database.ts';
+import { openPgliteDatabase } from './pglite-database.ts';
+import { policyStore } from './policy-store.ts';
+import { replayGuard } from './replay-guard.ts';
+
+export interface SqlStores {
+  readonly policy: PolicyStore;
+  readonly keys: KeyStore;
+  readonly audit: AuditStore;
+  readonly replayGuard: ReplayGuard;
+  /** Resolves when each database answers. */
+  ping(): Promise<void>;
+  /** Returns the names of the migrations that were applied now. */
+  migrate(): Promise<readonly string[]>;
+  /** Throws `MigrationError` where the schema is behind. A schema that is ahead is fine: N and N+1 run side by side. */
+  requireMigrated(): Promise<void>;
+  /** Writes what the audit has taken, then disconnects. */
+  close(): Promise<void>;
+}
+
+export interface PostgresConfig {
+  readonly url: string;
+  /** For reading policy, appending audit and claiming, with the role of deploy/exchange-role.sql; default: `url`. */
+  readonly exchangeUrl?: string;
+  readonly clock: Clock;
+  readonly onBackgroundError?: OnBackgroundError;
+}
+
+/** Connects when first used, so that a server that is down is a matter of readiness, not of starting. */
+export async function openPostgres({ url, exchangeUrl, clock, ...rest }: PostgresConfig): Promise<SqlStores> {
+  const database = openPgDatabase({ url, ...rest });
+  const hasOwnExchange = exchangeUrl !== undefined && exchangeUrl !== url;
+  return sqlStores(database, hasOwnExchange ? openPgDatabase({ url: exchangeUrl, ...rest }) : database, clock);
+}
+
+export interface PgliteStoreConfig {
+  /** Absent: in memory. */
+  readonly dataDir?: string;
+  readonly clock: Clock;
+}
+
+export async function openPglite({ clock, ...config }: PgliteStoreConfig): Promise<SqlStores> {
+  const database = await openPgliteDatabase(config);
+  return sqlStores(database, database, clock);
+}
+
+function sqlStores(database: Database, exchangeDatabase: Database, clock: Clock): SqlStores {
+  const databases = new Set([database, exchangeDatabase]);
+  const audit = auditStore(database, exchangeDatabase);
+  return {
+    policy: policyStore(database, exchangeDatabase),
+    keys: keyStore(database),
+    audit,
+    replayGuard: replayGuard(exchangeDatabase, clock),
+    ping: async () => {
+      await Promise.all([...databases].map(({ kysely }) => sql`select 1`.execute(kysely)));
+    },
+    migrate: () => migrate(database, clock),
+    requireMigrated: async () => {
+      const pending = await pendingMigrations(database);
+      if (pending.length === 0) return;
+      throw new MigrationError(
+        `the database schema is behind: run \`mintmark migrate\` (pending: ${pending.join(', ')})`,
+      );
+    },
+    close: async () => {
+      await audit.close();
+      await Promise.all([...databases].map((opened) => opened.close()));
+    },
+  };
+}

@@ -1,0 +1,47 @@
+/** The tables of migrations/, as Kysely sees them. JSON goes in as text, so that both drivers store what was written. */
+import type { ColumnType } from 'kysely';
+import type { AuditEvent, Outcome } from '../../core/audit.ts';
+import type { Json } from '../../core/json.ts';
+import type { Kind, ManagedBy } from '../../core/policy-document.ts';
+import type { PublicJwk } from '../../core/ports.ts';
+
+/** Written as ISO 8601 text, read as a Date. */
+type Timestamp = ColumnType<Date, string, string>;
+/** int8: node-postgres reads it as text, PGlite as a number. */
+type BigInteger = ColumnType<string | number, number, number>;
+
+export interface Tables {
+  schema_migrations: { name: string; sha256: string; applied_at: Timestamp };
+  policy_documents: {
+    kind: Kind;
+    name: string;
+    managed_by: ManagedBy;
+    body: ColumnType<Json, string, string>;
+    revision: BigInteger;
+  };
+  policy_revisions: { revision: BigInteger; at: Timestamp; author: string; reason: string | null };
+  signing_keys: {
+    kid: string;
+    algorithm: 'ES256';
+    state: 'active' | 'retiring';
+    public_jwk: ColumnType<PublicJwk, string, string>;
+    wrapped_private_key: Uint8Array;
+    created_at: Timestamp;
+  };
+  audit_events: {
+    request_id: string;
+    at: Timestamp;
+    outcome: Outcome;
+    action: string;
+    identity: string | null;
+    resource: string | null;
+    reason: string | null;
+    event: ColumnType<AuditEvent, string, string>;
+  };
+  replay_claims: { key_hash: Uint8Array; expires_at: Timestamp };
+}
+
+/** Milliseconds since the epoch as PostgreSQL reads them. */
+export function timestamp(millis: number): string {
+  return new Date(millis).toISOString();
+}

@@ -1,0 +1,80 @@
+/** One-time credentials and rate counts in Redis, shared among replicas. Every wait is short, and doubt is an error. */
+import { createHash } from 'node:crypto';
+import { Redis } from 'ioredis';
+import { OAuthError } from '../../core/error.ts';
+import type { Clock, RateCounter, ReplayGuard } from '../../core/ports.ts';
+
+export interface RedisConfig {
+  /** `redis://` or `rediss://`. */
+  readonly url: string;
+  readonly clock: Clock;
+  /** Told of connection losses that no caller waits for. Must not throw. */
+  readonly onBackgroundError?: (error: unknown) => void;
+}
+
+export interface RedisStores {
+  readonly replayGuard: ReplayGuard;
+  readonly rateCounter: RateCounter;
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** INCR and PEXPIRE as one: a count whose expiry was lost between the two would never end. */
+const incrementScript = `
+local count = redis.call('INCR', KEYS[1])
+if count == 1 or redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return count`;
+
+/**
+ * Waits a moment for the first connection, then returns whether it came or not: Redis being down is a matter of
+ * readiness. Without a connection every call fails at once, and works again when Redis is back.
+ */
+export async function openRedis({ url, clock, onBackgroundError }: RedisConfig): Promise<RedisStores> {
+  const { protocol } = new URL(url);
+  if (protocol !== 'redis:' && protocol !== 'rediss:') {
+    throw new Error(`REDIS_URL begins with redis:// or rediss://, not with ${protocol}//`);
+  }
+  const redis = new Redis(url, {
+    lazyConnect: true,
+    connectTimeout: 2_000,
+    commandTimeout: 1_000,
+    maxRetriesPerRequest: 1,
+    enableOfflineQueue: false,
+    // A claim that was sent twice would refuse its own first caller.
+    autoResendUnfulfilledCommands: false,
+    retryStrategy: (attempt) => Math.min(attempt * 100, 2_000),
+    keepAlive: 10_000,
+    connectionName: 'mintmark',
+  });
+  redis.on('error', (error) => onBackgroundError?.(error));
+  await redis.connect().catch(() => {});
+  return {
+    replayGuard: {
+      claim: async (key, expiresAt) => {
+        const remainingMillis = Math.ceil(expiresAt - clock.now());
+        if (!(remainingMillis > 0)) return false;
+        try {
+          return (await redis.set(redisKey('claim', key), '1', 'PX', remainingMillis, 'NX')) === 'OK';
+        } catch (cause) {
+          throw new OAuthError('server.replay_guard_unavailable', { cause });
+        }
+      },
+    },
+    rateCounter: {
+      increment: async (key, windowSeconds) =>
+        Number(await redis.eval(incrementScript, 1, redisKey('count', key), windowSeconds * 1000)),
+    },
+    ping: async () => {
+      await redis.ping();
+    },
+    close: async () => {
+      // QUIT waits for replies that are on their way; where there is no connection, there are none.
+      await redis.quit().catch(() => redis.disconnect());
+    },
+  };
+}
+
+/** Hashed, so that no part of a credential is kept, and of one length whatever the caller sent. */
+function redisKey(purpose: 'claim' | 'count', key: string): string {
+  return `mintmark:${purpose}:${createHash('sha256').update(key).digest('base64url')}`;
+}

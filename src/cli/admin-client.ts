@@ -1,0 +1,144 @@
+/** The admin API as the commands use it. */
+import { z } from 'zod';
+import type { CliDependencies } from './dependencies.ts';
+import { CommandFailure } from './exit.ts';
+import { readAdminToken, readServerUrl } from './server.ts';
+
+const namedSchema = z.object({ kind: z.string(), name: z.string() });
+const policySchema = z
+  .object({
+    revision: z.int(),
+    documents: z.array(z.record(z.string(), z.json())),
+    managed_by_file: z.array(namedSchema),
+  })
+  .transform(({ revision, documents, managed_by_file: managedByFile }) => ({
+    revision,
+    documents,
+    managedByFile,
+  }));
+
+const replacedSchema = z.object({
+  revision: z.int(),
+  diff: z.object({
+    added: z.array(namedSchema),
+    removed: z.array(namedSchema),
+    changed: z.array(
+      namedSchema.extend({
+        fields: z.array(
+          z.object({ field: z.string(), before: z.json().optional(), after: z.json().optional() }),
+        ),
+      }),
+    ),
+  }),
+});
+
+const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string().optional(),
+  request_id: z.string(),
+  problems: z
+    .array(
+      z.object({
+        document: z.string(),
+        field: z.string(),
+        line: z.int().optional(),
+        message: z.string(),
+      }),
+    )
+    .optional(),
+});
+
+export type ServerPolicy = z.infer<typeof policySchema>;
+export type PolicyReplaced = z.infer<typeof replacedSchema>;
+export type ServerDiff = PolicyReplaced['diff'];
+export type ServerProblem = z.infer<typeof problemSchema>;
+
+/** The server refused, and said why. */
+export class ServerRefused extends Error {
+  override readonly name = 'ServerRefused';
+  readonly problem: ServerProblem;
+
+  constructor(problem: ServerProblem) {
+    super(problem.detail ?? problem.title);
+    this.problem = problem;
+  }
+}
+
+export interface ReplacePolicyOptions {
+  readonly ifRevision: number;
+  readonly dryRun: boolean;
+  readonly reason?: string | undefined;
+}
+
+export interface AdminClient {
+  getPolicy(): Promise<ServerPolicy>;
+  /** Throws `ServerRefused` where the policy is refused or the revision has moved (status 412). */
+  replacePolicy(documents: readonly unknown[], options: ReplacePolicyOptions): Promise<PolicyReplaced>;
+  /** The event, unread; undefined where there is none. */
+  getAuditEvent(requestId: string): Promise<unknown>;
+}
+
+const timeoutMillis = 60_000;
+
+/** Throws `CommandFailure` where the server or its token cannot be told from the environment. */
+export async function openAdminClient(dependencies: CliDependencies): Promise<AdminClient> {
+  const serverUrl = readServerUrl(dependencies);
+  const token = await readAdminToken(dependencies, serverUrl);
+
+  const call = async (method: 'GET' | 'PUT', path: string, init: RequestInit = {}): Promise<unknown> => {
+    const headers = new Headers(init.headers);
+    headers.set('authorization', `Bearer ${token.reveal()}`);
+    headers.set('accept', 'application/json, application/problem+json');
+    const response = await send(dependencies, `${serverUrl}/admin/v1${path}`, { ...init, method, headers });
+    const body = await response.json().catch(() => undefined);
+    if (response.ok) return body;
+    const problem = problemSchema.safeParse(body);
+    if (problem.success) throw new ServerRefused(problem.data);
+    throw new CommandFailure(
+      `${serverUrl} answered ${response.status}, and not as Mintmark does: check MINTMARK_URL.`,
+    );
+  };
+
+  return {
+    getPolicy: async () => understand(policySchema, await call('GET', '/policy')),
+    replacePolicy: async (documents, { ifRevision, dryRun, reason }) => {
+      const query = new URLSearchParams({ ...(dryRun ? { dryRun: 'true' } : {}), ...(reason ? { reason } : {}) });
+      const answer = await call('PUT', `/policy${query.size === 0 ? '' : `?${query}`}`, {
+        headers: { 'content-type': 'application/json', 'if-match': `"${ifRevision}"` },
+        body: JSON.stringify({ documents }),
+      });
+      return understand(replacedSchema, answer);
+    },
+    getAuditEvent: (requestId) => call('GET', `/audit-events/${encodeURIComponent(requestId)}`),
+  };
+}
+
+/** One request that follows no redirect, since it may carry a token. Throws `CommandFailure` where nobody answers. */
+export async function send(
+  { fetch }: CliDependencies,
+  url: string,
+  init: RequestInit,
+): Promise<Response> {
+  try {
+    return await fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(timeoutMillis) });
+  } catch (error) {
+    const { origin } = new URL(url);
+    throw new CommandFailure(
+      `${origin} cannot be reached (${whyUnreachable(error)}): is the server running? MINTMARK_URL names it.`,
+    );
+  }
+}
+
+function whyUnreachable(error: unknown): string {
+  const cause = error instanceof Error ? (error.cause ?? error) : undefined;
+  if (cause instanceof Error && 'code' in cause && typeof cause.code === 'string') return cause.code;
+  return cause instanceof Error ? cause.message : 'unknown error';
+}
+
+function understand<T>(schema: z.ZodType<T>, answer: unknown): T {
+  const parsed = schema.safeParse(answer);
+  if (parsed.success) return parsed.data;
+  throw new CommandFailure('The server’s answer is not one that this version of mintmark understands.');
+}

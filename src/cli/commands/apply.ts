@@ -1,0 +1,99 @@
+/** `mintmark apply` and `mintmark diff`: documents from files become part of the server's policy. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { PolicySource } from '../../core/policy-source.ts';
+import { type AdminClient, openAdminClient, type PolicyReplaced, ServerRefused } from '../admin-client.ts';
+import type { CliDependencies } from '../dependencies.ts';
+import { CommandFailure, type ExitCode, exitCodes, usageFailure } from '../exit.ts';
+import { explainProblem } from '../explain-problem.ts';
+import { mergePolicy } from '../merge-policy.ts';
+import { createPaint } from '../paint.ts';
+import { countDiff, isEmpty, printDiff } from '../print-diff.ts';
+import { readPolicySources } from '../read-policy-sources.ts';
+
+export interface ApplyOptions {
+  readonly file: readonly string[];
+  readonly set?: string;
+  readonly prune?: boolean;
+  readonly reason?: string;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+}
+
+const maxTries = 5;
+const retryMillis = 150;
+
+/** Creates and replaces the documents of the files. Exit code 0, also where nothing changes. */
+export async function apply(dependencies: CliDependencies, options: ApplyOptions): Promise<ExitCode> {
+  const replaced = await send(dependencies, options, options.dryRun === true);
+  report(dependencies, options, replaced);
+  return exitCodes.done;
+}
+
+/** Says what `apply` would change. Exit code 1 where that is anything. */
+export async function diff(
+  dependencies: CliDependencies,
+  options: Omit<ApplyOptions, 'dryRun' | 'reason'>,
+): Promise<ExitCode> {
+  const replaced = await send(dependencies, options, true);
+  report(dependencies, { ...options, dryRun: true }, replaced);
+  return isEmpty(replaced.diff) ? exitCodes.done : exitCodes.refused;
+}
+
+async function send(
+  dependencies: CliDependencies,
+  options: ApplyOptions,
+  dryRun: boolean,
+): Promise<PolicyReplaced> {
+  if (options.prune && options.set === undefined) {
+    throw usageFailure('--prune needs --set NAME: it deletes only what an earlier apply of that set wrote.');
+  }
+  const sources = await readPolicySources(dependencies, options.file);
+  const client = await openAdminClient(dependencies);
+  try {
+    return await replaceMerged(client, sources, options, dryRun);
+  } catch (error) {
+    if (!(error instanceof ServerRefused)) throw error;
+    throw new CommandFailure(explainProblem(error.problem, sources), { body: error.problem });
+  }
+}
+
+/** Reads, merges and writes; again from the start where another writer came between. */
+async function replaceMerged(
+  client: AdminClient,
+  sources: readonly PolicySource[],
+  { set, prune = false, reason }: ApplyOptions,
+  dryRun: boolean,
+): Promise<PolicyReplaced> {
+  for (let tries = 1; ; tries++) {
+    const current = await client.getPolicy();
+    try {
+      return await client.replacePolicy(mergePolicy(current, sources, { set, prune }), {
+        ifRevision: current.revision,
+        dryRun,
+        reason,
+      });
+    } catch (error) {
+      const hasMoved = error instanceof ServerRefused && error.problem.status === 412;
+      if (!hasMoved || tries >= maxTries) throw error;
+      await delay(retryMillis * tries);
+    }
+  }
+}
+
+function report(
+  { out, environment }: CliDependencies,
+  { json, dryRun }: ApplyOptions,
+  { revision, diff: changes }: PolicyReplaced,
+): void {
+  if (json) {
+    out.write(`${JSON.stringify({ revision, diff: changes })}\n`);
+    return;
+  }
+  const paint = createPaint(out.isTerminal, environment);
+  if (isEmpty(changes)) {
+    out.write(`${paint('dim', `nothing to change; the policy is at revision ${revision}`)}\n`);
+    return;
+  }
+  const what = dryRun ? 'not applied' : `the policy is now at revision ${revision}`;
+  out.write(`${printDiff(changes, paint)}${paint('bold', `${countDiff(changes)}; ${what}`)}\n`);
+}

@@ -1,0 +1,26 @@
+/** What the commands are given by `mintmark.ts`; they import no adapter and read no process state of their own. */
+import type { Platform } from '../core/platform.ts';
+import type { PolicySource } from '../core/policy-source.ts';
+
+export interface OutputStream {
+  readonly write: (text: string) => void;
+  readonly isTerminal: boolean;
+}
+
+export interface CliDependencies {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly version: string;
+  readonly out: OutputStream;
+  readonly err: OutputStream;
+  readonly fetch: typeof globalThis.fetch;
+  /** Rejects where the file cannot be read. */
+  readonly readTextFile: (path: string) => Promise<string>;
+  readonly readStandardInput: () => Promise<string>;
+  /** The documents of a file, or of a folder's files. Throws `PolicyRefused` on what is not YAML or JSON. */
+  readonly readPolicyPath: (path: string) => Promise<readonly PolicySource[]>;
+  readonly platforms: readonly Platform[];
+  /** Serves until it is told to stop; resolves with the exit code. */
+  readonly serve: () => Promise<number>;
+  /** Brings the database's schema up to date; resolves with the names of the migrations that it ran. */
+  readonly migrate: () => Promise<readonly string[]>;
+}

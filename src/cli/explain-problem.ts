@@ -1,0 +1,35 @@
+/** A server's problem in the words of the files that caused it. */
+import { describeProblem, type FieldPath, type PolicySource } from '../core/policy-source.ts';
+import { documentLabel } from '../core/policy-document.ts';
+import type { ServerProblem } from './admin-client.ts';
+import { plain } from './paint.ts';
+
+const hints: Readonly<Record<number, string>> = {
+  401: 'Check MINTMARK_TOKEN, MINTMARK_TOKEN_FILE, or that MINTMARK_DATA_DIR is this server’s.',
+  409: 'Change these documents where MINTMARK_POLICY points, on the server.',
+};
+
+/** Sentences for a person; where a document came from `sources`, with the file and line of the field. */
+export function explainProblem(problem: ServerProblem, sources: readonly PolicySource[] = []): string {
+  if (problem.problems !== undefined && problem.problems.length > 0) {
+    return problem.problems
+      .map(({ document, field, message }) => {
+        const source = sources.find(({ value }) => documentLabel(value) === document);
+        return plain(describeProblem({ document, field, ...source?.locate(parseField(field)), message }));
+      })
+      .join('\n');
+  }
+  const detail = problem.detail === undefined ? '' : `: ${problem.detail}`;
+  const hint = hints[problem.status];
+  return `${plain(`${problem.title}${detail}`)}${hint === undefined ? '' : `\n${hint}`}\n(request ${plain(problem.request_id)})`;
+}
+
+/** `spec.scopes[0]` and `spec.require["a.b"]` as paths. */
+export function parseField(field: string): FieldPath {
+  return [...field.matchAll(/\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]|([^.[\]]+)/g)].map(
+    ([, index, quoted, name = '']) => {
+      if (index !== undefined) return Number(index);
+      return quoted === undefined ? name : String(JSON.parse(quoted));
+    },
+  );
+}

@@ -1,0 +1,19 @@
+/** Colour, on a terminal that wants it. */
+import { stripVTControlCharacters, styleText } from 'node:util';
+
+export type Colour = 'bold' | 'dim' | 'red' | 'green' | 'yellow';
+export type Paint = (colour: Colour, text: string) => string;
+
+/** https://no-color.org: any value that is not empty switches colour off. */
+export function createPaint(
+  isTerminal: boolean,
+  environment: Readonly<Record<string, string | undefined>>,
+): Paint {
+  const isColoured = isTerminal && !environment.NO_COLOR && environment.TERM !== 'dumb';
+  return (colour, text) => (isColoured ? styleText(colour, text, { validateStream: false }) : text);
+}
+
+/** Text from elsewhere, on one line and unable to steer the terminal. */
+export function plain(text: string): string {
+  return stripVTControlCharacters(text).replace(/\p{Cc}/gu, '�');
+}

@@ -1,0 +1,39 @@
+/** A policy diff for people. */
+import type { Json } from '../core/json.ts';
+import type { ServerDiff } from './admin-client.ts';
+import { type Paint, plain } from './paint.ts';
+
+export function isEmpty({ added, removed, changed }: ServerDiff): boolean {
+  return added.length + removed.length + changed.length === 0;
+}
+
+/** A line for each document and field that changes; empty where nothing does. */
+export function printDiff({ added, removed, changed }: ServerDiff, paint: Paint): string {
+  const lines = [
+    ...added.map(({ kind, name }) => paint('green', `+ ${kind}/${plain(name)}`)),
+    ...changed.flatMap(({ kind, name, fields }) => [
+      paint('yellow', `~ ${kind}/${plain(name)}`),
+      ...fields.map(({ field, before, after }) => `    ${plain(field)}: ${printChange(before, after, paint)}`),
+    ]),
+    ...removed.map(({ kind, name }) => paint('red', `- ${kind}/${plain(name)}`)),
+  ];
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+/** `1 added, 2 changed, 0 removed`. */
+export function countDiff({ added, removed, changed }: ServerDiff): string {
+  return `${added.length} added, ${changed.length} changed, ${removed.length} removed`;
+}
+
+function printChange(before: Json | undefined, after: Json | undefined, paint: Paint): string {
+  if (before === undefined) return paint('green', `+ ${short(after)}`);
+  if (after === undefined) return paint('red', `- ${short(before)}`);
+  return `${paint('red', short(before))} → ${paint('green', short(after))}`;
+}
+
+const maxLength = 200;
+
+function short(value: Json | undefined): string {
+  const text = plain(JSON.stringify(value) ?? 'nothing');
+  return text.length <= maxLength ? text : `${text.slice(0, maxLength)}…`;
+}

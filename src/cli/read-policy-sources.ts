@@ -1,0 +1,22 @@
+/** Reads the files that `-f` names. */
+import { describeProblem, PolicyRefused, type PolicySource } from '../core/policy-source.ts';
+import type { CliDependencies } from './dependencies.ts';
+import { CommandFailure } from './exit.ts';
+
+/** The documents of all paths, in order. Throws `CommandFailure` with a line for each thing that cannot be read. */
+export async function readPolicySources(
+  { readPolicyPath }: CliDependencies,
+  paths: readonly string[],
+): Promise<readonly PolicySource[]> {
+  try {
+    const lists = await Promise.all(paths.map((path) => readPolicyPath(path)));
+    return lists.flat();
+  } catch (error) {
+    throw error instanceof PolicyRefused ? policyFailure(error) : error;
+  }
+}
+
+/** `file:line: Document field: message`, a line a problem. */
+export function policyFailure({ problems }: PolicyRefused): CommandFailure {
+  return new CommandFailure(problems.map(describeProblem).join('\n'), { body: { problems } });
+}

@@ -1,0 +1,116 @@
+/** May this identity have that token? Pure and total: the same answer for the exchange, `explain` and policy tests. */
+import type { Check } from './audit.ts';
+import { checkLifetime, checkResource, checkScopes, explainNoGrant, grantChecks } from './decision-trace.ts';
+import type { Reason } from './error.ts';
+import type { IdentityFields } from './identity.ts';
+import type { Grant, PolicySnapshot, Resource } from './policy.ts';
+
+/** What of a request the policy decides on. */
+export interface AskedFor {
+  readonly audience?: string | undefined;
+  readonly scopes?: readonly string[] | undefined;
+}
+
+export type Decision =
+  | {
+      readonly permit: true;
+      readonly resource: Resource;
+      readonly scopes: readonly string[];
+      readonly lifetimeSeconds: number;
+      /** The grants that contribute, by name. */
+      readonly grants: readonly Grant[];
+      readonly checks: readonly Check[];
+    }
+  | {
+      readonly permit: false;
+      readonly reason: Reason;
+      readonly resource?: Resource;
+      readonly checks: readonly Check[];
+    };
+
+/** Never throws and reads no clock: `nowMillis` is the time of the decision. */
+export function decide(
+  identity: IdentityFields,
+  request: AskedFor,
+  policy: PolicySnapshot,
+  nowMillis: number,
+): Decision {
+  const { resource, check, reason } = findResource(identity, request, policy, nowMillis);
+  if (resource === undefined) return { permit: false, reason, checks: [check] };
+  const refused = (why: Reason, checks: readonly Check[]): Decision => ({
+    permit: false,
+    reason: why,
+    resource,
+    checks: [check, ...checks],
+  });
+
+  const candidates = policy.grantsFor(identity, resource);
+  const matching = candidates.filter((grant) => isInForce(grant, nowMillis));
+  if (matching.length === 0) {
+    return refused('policy.no_grant', explainNoGrant(identity, resource, candidates, policy, nowMillis));
+  }
+
+  const trace = grantChecks(identity, candidates, nowMillis);
+  const permitted = new Set(matching.flatMap((grant) => [...grant.scopes]));
+  const scopes = [...new Set(request.scopes ?? matching.flatMap((grant) => grant.defaultScopes))];
+  const scopeCheck = checkScopes(scopes, permitted);
+  if (!scopeCheck.ok) return refused('policy.scope_not_permitted', [...trace, scopeCheck]);
+
+  const grants =
+    scopes.length === 0
+      ? matching
+      : matching.filter((grant) => scopes.some((scope) => grant.scopes.has(scope)));
+  const credentialSeconds = Math.floor(identity.expiresAt - nowMillis / 1000);
+  const lifetimeSeconds = grants.reduce(
+    (least, grant) => Math.min(least, secondsOf(grant, nowMillis)),
+    Math.min(resource.tokenLifetimeSeconds, credentialSeconds),
+  );
+  // Asked this way round so that a time that is not a number refuses too.
+  const isLongEnough = lifetimeSeconds >= 1;
+  const checks = [...trace, scopeCheck, checkLifetime(isLongEnough, lifetimeSeconds, identity.expiresAt)];
+  // Resources and grants in force always leave a second, so it is the credential that is over.
+  if (!isLongEnough) return refused('credential.expired', checks);
+  return { permit: true, resource, scopes, lifetimeSeconds, grants, checks: [check, ...checks] };
+}
+
+/** A grant with less than a second left could only give a token that is over at once, so it is over already. */
+function isInForce(grant: Grant, nowMillis: number): boolean {
+  return grant.notAfter === undefined || grant.notAfter - nowMillis >= 1000;
+}
+
+/** The most that a grant gives: its own limit and the time until it ends. */
+function secondsOf(grant: Grant, nowMillis: number): number {
+  const untilEnd = grant.notAfter === undefined ? Infinity : Math.floor((grant.notAfter - nowMillis) / 1000);
+  return Math.min(grant.maxTokenLifetimeSeconds ?? Infinity, untilEnd);
+}
+
+interface ResourceFinding {
+  readonly resource: Resource | undefined;
+  readonly check: Check;
+  readonly reason: Reason;
+}
+
+/** The resource that is named; with none named, the one that all default grants of the identity agree on. */
+function findResource(
+  identity: IdentityFields,
+  { audience }: AskedFor,
+  policy: PolicySnapshot,
+  nowMillis: number,
+): ResourceFinding {
+  if (audience !== undefined) {
+    const resource = policy.resourcesByAudience.get(audience);
+    return { resource, check: checkResource(audience, resource), reason: 'policy.unknown_resource' };
+  }
+  const defaults = policy.defaultGrantsFor(identity).filter((grant) => isInForce(grant, nowMillis));
+  const targets = new Set(defaults.map((grant) => grant.resource));
+  const [only] = targets;
+  const resource = targets.size === 1 ? only : undefined;
+  const names = [...targets].map(({ name }) => name).join(', ');
+  const check: Check = {
+    check: 'target.default',
+    ok: resource !== undefined,
+    expected: 'default grants for exactly one resource',
+    actual: names === '' ? 'none' : names.slice(0, 256),
+  };
+  return { resource, check, reason: 'policy.no_default_target' };
+}

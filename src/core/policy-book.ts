@@ -1,0 +1,179 @@
+/** The policy in force: keeps the compiled snapshot fresh, and makes changes whole or not at all. */
+import { OAuthError } from './error.ts';
+import type { PolicyContext, PolicySnapshot } from './policy.ts';
+import { compilePolicy } from './policy-compile.ts';
+import { diffPolicies, isEmptyDiff, type PolicyDiff } from './policy-diff.ts';
+import type { ManagedBy, StoredDocument } from './policy-document.ts';
+import { documentName, type PolicySource, sourcesFromStored, storedFromSources } from './policy-source.ts';
+import { type Clock, type PolicyStore, RevisionConflict } from './ports.ts';
+
+/** A write over REST on documents that only the operator's file may change. */
+export class ManagedByFile extends Error {
+  override readonly name = 'ManagedByFile';
+  /** `Grant/orders`. */
+  readonly documents: readonly string[];
+
+  constructor(documents: readonly string[]) {
+    const listed = documents.slice(0, 10).join(', ');
+    super(`managed by the operator's policy file, so change it there: ${listed}`);
+    this.documents = documents;
+  }
+}
+
+export interface PlanOptions {
+  /** Whose documents the sources replace, all of them; the other side's stay as they are. */
+  readonly managedBy: ManagedBy;
+  /** The revision that the caller saw; a RevisionConflict where the policy has moved on. */
+  readonly ifRevision?: number | undefined;
+}
+
+export interface ReplaceOptions extends PlanOptions {
+  readonly author: string;
+  readonly reason?: string | undefined;
+  /** Only says what would change. */
+  readonly dryRun?: boolean | undefined;
+}
+
+export interface PolicyPlan {
+  /** The revision that the plan was made on. */
+  readonly baseRevision: number;
+  /** The whole policy after the change. */
+  readonly documents: readonly StoredDocument[];
+  readonly diff: PolicyDiff;
+  readonly snapshot: PolicySnapshot;
+}
+
+export interface PolicyReplaced {
+  /** The revision in force after the change; after a dry run or a change of nothing, the one before. */
+  readonly revision: number;
+  readonly diff: PolicyDiff;
+  readonly snapshot: PolicySnapshot;
+}
+
+export interface PolicyBook {
+  /** The snapshot in force. Throws an `OAuthError` `policy.unavailable` before the first load. */
+  current(): PolicySnapshot;
+  /** Loads and compiles the stored policy where its revision moved. Rejects where the store does. */
+  refresh(): Promise<void>;
+  /** What `replace` would do. Rejects with PolicyRefused, ManagedByFile or RevisionConflict. */
+  plan(sources: readonly PolicySource[], options: PlanOptions): Promise<PolicyPlan>;
+  /** Replaces every document that `managedBy` names by the sources; retries nothing. */
+  replace(sources: readonly PolicySource[], options: ReplaceOptions): Promise<PolicyReplaced>;
+  /** Refreshes every `pollMillis` and whenever the store hints at a change. Returns how to stop. */
+  watch(options: { readonly pollMillis: number }): () => void;
+}
+
+export interface PolicyBookParts {
+  readonly store: PolicyStore;
+  readonly context: PolicyContext;
+  readonly clock: Clock;
+  /** Hears of a stored policy that does not compile, once a revision, and of a store that a watch could not read. */
+  readonly onProblem?: (error: unknown) => void;
+  /** Hears of every snapshot that comes into force, the first one too; must not throw. */
+  readonly onSnapshot?: (snapshot: PolicySnapshot) => void;
+}
+
+export function createPolicyBook(parts: PolicyBookParts): PolicyBook {
+  const { store, context, clock, onProblem } = parts;
+  let snapshot: PolicySnapshot | undefined;
+  let seenRevision: number | undefined;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  /** One at a time, so that a slow load never overwrites what a later change put in force. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = queue.then(work);
+    queue = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async function load(): Promise<void> {
+    if (seenRevision !== undefined && (await store.revision()) === seenRevision) return;
+    const stored = await store.load();
+    seenRevision = stored.revision;
+    try {
+      putInForce(compilePolicy(sourcesFromStored(stored.documents), context, stored.revision));
+    } catch (error) {
+      onProblem?.(error); // what is in force stays in force: a policy half understood is worse than an old one
+    }
+  }
+
+  async function makePlan(sources: readonly PolicySource[], options: PlanOptions): Promise<PolicyPlan> {
+    const stored = await store.load();
+    if (options.ifRevision !== undefined && options.ifRevision !== stored.revision) {
+      throw new RevisionConflict(`the policy is at revision ${stored.revision}, not ${options.ifRevision}`);
+    }
+    const written = sources.map((source) => ({ ...source, managedBy: options.managedBy }));
+    const kept = keptDocuments(stored.documents, written, options.managedBy);
+    const whole = [...sourcesFromStored(kept), ...written];
+    const planned = compilePolicy(whole, context, stored.revision + 1);
+    const documents = storedFromSources(whole);
+    const diff = diffPolicies(stored.documents, documents);
+    return { baseRevision: stored.revision, documents, diff, snapshot: planned };
+  }
+
+  async function makeChange(
+    sources: readonly PolicySource[],
+    options: ReplaceOptions,
+  ): Promise<PolicyReplaced> {
+    const plan = await makePlan(sources, options);
+    const unchanged = { revision: plan.baseRevision, diff: plan.diff, snapshot: plan.snapshot };
+    if (options.dryRun === true) return unchanged;
+    if (isEmptyDiff(plan.diff)) {
+      const same = { ...plan.snapshot, revision: plan.baseRevision };
+      putInForce(same);
+      return { ...unchanged, snapshot: same };
+    }
+    const revision = await store.replace({
+      baseRevision: plan.baseRevision,
+      documents: plan.documents,
+      author: options.author,
+      ...(options.reason === undefined ? {} : { reason: options.reason }),
+      at: clock.now(),
+    });
+    const changed = { ...plan.snapshot, revision };
+    putInForce(changed);
+    return { revision, diff: plan.diff, snapshot: changed };
+  }
+
+  function putInForce(next: PolicySnapshot): void {
+    snapshot = next;
+    seenRevision = next.revision;
+    parts.onSnapshot?.(next);
+  }
+
+  const refresh = () => inTurn(load);
+
+  return {
+    current: () => {
+      if (snapshot === undefined) throw new OAuthError('policy.unavailable');
+      return snapshot;
+    },
+    refresh,
+    plan: (sources, options) => makePlan(sources, options),
+    replace: (sources, options) => inTurn(() => makeChange(sources, options)),
+    watch({ pollMillis }) {
+      const check = () => void refresh().catch((error) => onProblem?.(error));
+      const timer = setInterval(check, pollMillis);
+      timer.unref();
+      const stopListening = store.onChange(check);
+      return () => {
+        clearInterval(timer);
+        stopListening();
+      };
+    },
+  };
+}
+
+/** The documents of the other side. The operator's file takes over a name; over REST nobody takes one from the file. */
+function keptDocuments(
+  stored: readonly StoredDocument[],
+  written: readonly PolicySource[],
+  managedBy: ManagedBy,
+): readonly StoredDocument[] {
+  const keyOf = ({ kind, name }: { readonly kind: string; readonly name: string }) => `${kind}/${name}`;
+  const names = new Set(written.flatMap(({ value }) => documentName(value) ?? []).map(keyOf));
+  const others = stored.filter((document) => document.managedBy !== managedBy);
+  const contested = others.map(keyOf).filter((key) => names.has(key));
+  if (managedBy === 'rest' && contested.length > 0) throw new ManagedByFile(contested);
+  return others.filter((document) => !names.has(keyOf(document)));
+}

@@ -1,0 +1,41 @@
+/** Makes the snapshot that the exchange uses out of documents, or says everything that is wrong with them. */
+import { byName, indexGrants } from './grant-index.ts';
+import type { PolicyContext, PolicySnapshot } from './policy.ts';
+import { checkDocuments } from './policy-check.ts';
+import { compileGrants } from './policy-grants.ts';
+import { compileIssuers } from './policy-issuers.ts';
+import { collectProblems } from './policy-problems.ts';
+import { compileResources } from './policy-resources.ts';
+import { type PolicySource, storedFromSources } from './policy-source.ts';
+import { compileTrustDomains } from './policy-trust-domains.ts';
+
+/** Checks and compiles the whole policy; the order of its documents never matters. Throws PolicyRefused with all problems. */
+export function compilePolicy(
+  sources: readonly PolicySource[],
+  context: PolicyContext,
+  revision: number,
+): PolicySnapshot {
+  const problems = collectProblems();
+  const checked = checkDocuments(sources, problems);
+  const resources = compileResources(checked.resources, context, problems);
+  const trustDomains = compileTrustDomains(checked.trustDomains, context, problems);
+  const issuers = compileIssuers(checked.issuers, context, problems);
+  const grants = compileGrants(checked, resources, context, problems).sort(byName);
+  problems.throwIfAny();
+
+  const grantsByResource = Map.groupBy(grants, (grant) => grant.resource.name);
+  const indexByResource = new Map(
+    [...grantsByResource].map(([resource, itsGrants]) => [resource, indexGrants(itsGrants)]),
+  );
+  const defaults = indexGrants(grants.filter((grant) => grant.isDefault));
+  return {
+    revision,
+    documents: storedFromSources(sources),
+    issuers: Map.groupBy(issuers.sort(byName), (issuer) => issuer.issuerUrl),
+    trustDomains: new Map(trustDomains.map((domain) => [domain.name, domain])),
+    resourcesByAudience: new Map(resources.map((resource) => [resource.audience, resource])),
+    grantsFor: (identity, resource) => indexByResource.get(resource.name)?.find(identity) ?? [],
+    defaultGrantsFor: (identity) => defaults.find(identity),
+    grantsOn: (resource, limit) => grantsByResource.get(resource.name)?.slice(0, limit) ?? [],
+  };
+}

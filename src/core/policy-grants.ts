@@ -1,0 +1,158 @@
+/** Checks and compiles Grant documents: who may have which scopes on which resource. */
+import { quote, suggest } from './nearest-word.ts';
+import type { Grant, PolicyContext, Resource, Subject } from './policy.ts';
+import type { Checked, CheckedPolicy } from './policy-check.ts';
+import type { GrantDocument } from './policy-document.ts';
+import type { Problems } from './policy-problems.ts';
+import type { FieldPath } from './policy-source.ts';
+import { isTrustDomainName, parseSpiffeId, trustDomainOf } from './spiffe-id.ts';
+
+type Report = (path: FieldPath, message: string) => void;
+type SubjectEntry = GrantDocument['spec']['subjects'][number];
+
+const maxLifetimeSeconds = 86_400;
+const maxSuggestions = 200;
+
+/** The grants that could be compiled; what is wrong with any goes to `problems`. */
+export function compileGrants(
+  policy: CheckedPolicy,
+  resources: readonly Resource[],
+  context: PolicyContext,
+  problems: Problems,
+): Grant[] {
+  const resourceByName = new Map(resources.map((resource) => [resource.name, resource]));
+  return policy.grants.flatMap((entry) => {
+    const grant = compileGrant(entry, policy, resourceByName, context, problems);
+    return grant === undefined ? [] : [grant];
+  });
+}
+
+function compileGrant(
+  { source, document }: Checked<GrantDocument>,
+  policy: CheckedPolicy,
+  resourceByName: ReadonlyMap<string, Resource>,
+  context: PolicyContext,
+  problems: Problems,
+): Grant | undefined {
+  const { metadata, spec } = document;
+  const report: Report = (path, message) => problems.add(source, ['spec', ...path], message);
+
+  const subjects = spec.subjects.flatMap((entry, index) => {
+    const at: Report = (path, message) => report(['subjects', index, ...path], message);
+    const subject = compileSubject(entry, spec.acknowledgeWide, policy, context, at);
+    return subject === undefined ? [] : [subject];
+  });
+  if (spec.maxTokenLifetime !== undefined && spec.maxTokenLifetime > maxLifetimeSeconds) {
+    report(['maxTokenLifetime'], 'must be at most 24h');
+  }
+  const notAfter = spec.notAfter === undefined ? undefined : Date.parse(spec.notAfter);
+  if (Number.isNaN(notAfter)) report(['notAfter'], 'is not a date that exists');
+
+  const scopes = new Set(spec.scopes);
+  for (const [index, scope] of spec.defaultScopes.entries()) {
+    if (!scopes.has(scope)) {
+      report(['defaultScopes', index], `${quote(scope)} is not among this grant's scopes: add it there too`);
+    }
+  }
+  const resource = resourceByName.get(spec.resource);
+  if (resource === undefined) {
+    if (!policy.declares('Resource', spec.resource)) {
+      const known = suggest(spec.resource, [...resourceByName.keys()].slice(0, maxSuggestions));
+      report(['resource'], `there is no Resource named ${quote(spec.resource)}: ${known}`);
+    }
+    return undefined;
+  }
+  for (const [index, scope] of spec.scopes.entries()) {
+    if (resource.scopes.has(scope)) continue;
+    const known = suggest(scope, [...resource.scopes].slice(0, maxSuggestions));
+    report(['scopes', index], `Resource ${quote(resource.name)} has no scope ${quote(scope)}: ${known}`);
+  }
+  return {
+    name: metadata.name,
+    resource,
+    subjects,
+    scopes,
+    defaultScopes: spec.defaultScopes,
+    maxTokenLifetimeSeconds: spec.maxTokenLifetime,
+    isDefault: spec.default,
+    notAfter,
+  };
+}
+
+function compileSubject(
+  entry: SubjectEntry,
+  isWideAcknowledged: boolean,
+  policy: CheckedPolicy,
+  context: PolicyContext,
+  report: Report,
+): Subject | undefined {
+  const { spiffeId, prefix, trustDomain, issuer } = entry;
+  if (spiffeId !== undefined) return compileSpiffeSubject('spiffeId', spiffeId, policy, context, report);
+  if (prefix !== undefined) return compileSpiffeSubject('prefix', prefix, policy, context, report);
+  if (trustDomain !== undefined) {
+    if (!isTrustDomainName(trustDomain)) {
+      report(['trustDomain'], 'must be the name of a trust domain: prod.example, not spiffe://prod.example');
+      return undefined;
+    }
+    if (!isWideAcknowledged) {
+      report(
+        ['trustDomain'],
+        'is every workload of that trust domain: write spec.acknowledgeWide: true if that is meant',
+      );
+    }
+    return isKnownTrustDomain(trustDomain, 'trustDomain', policy, context, report)
+      ? { trustDomain }
+      : undefined;
+  }
+  if (issuer === undefined) return undefined;
+  if (!policy.declares('Issuer', issuer)) {
+    const known = policy.issuers.slice(0, maxSuggestions).map(({ document }) => document.metadata.name);
+    report(['issuer'], `there is no Issuer named ${quote(issuer)}: ${suggest(issuer, known)}`);
+    return undefined;
+  }
+  return { issuer };
+}
+
+function compileSpiffeSubject(
+  field: 'spiffeId' | 'prefix',
+  text: string,
+  policy: CheckedPolicy,
+  context: PolicyContext,
+  report: Report,
+): Subject | undefined {
+  const id = parseSpiffeId(text);
+  if (id === undefined) {
+    report([field], spiffeSentence(field, text));
+    return undefined;
+  }
+  if (!isKnownTrustDomain(trustDomainOf(id), field, policy, context, report)) return undefined;
+  return field === 'spiffeId' ? { spiffeId: id } : { prefix: id };
+}
+
+function spiffeSentence(field: 'spiffeId' | 'prefix', text: string): string {
+  const withoutSlash = text.replace(/\/+$/, '');
+  if (/^spiffe:\/\/[a-z0-9._-]+$/.test(withoutSlash)) {
+    return 'names a trust domain without a path: for all of its workloads write trustDomain instead';
+  }
+  if (withoutSlash !== text) return 'must not end with "/": leave the slash out';
+  if (text.includes('*')) {
+    return 'holds "*", which is not a wildcard here: use prefix, which covers everything below its last segment';
+  }
+  return `must be a SPIFFE ID${field === 'prefix' ? ' whose whole path segments are matched' : ''}: spiffe://trust-domain/segment/…, with letters, digits, ".", "_" and "-" only`;
+}
+
+function isKnownTrustDomain(
+  name: string,
+  field: 'spiffeId' | 'prefix' | 'trustDomain',
+  policy: CheckedPolicy,
+  context: PolicyContext,
+  report: Report,
+): boolean {
+  if (name === context.trustDomain || policy.declares('TrustDomain', name)) return true;
+  const known = policy.trustDomains.slice(0, maxSuggestions).map(({ document }) => document.metadata.name);
+  report(
+    [field],
+    `there is no TrustDomain named ${quote(name)}: ${suggest(name, [...known, context.trustDomain])}`,
+  );
+  return false;
+}

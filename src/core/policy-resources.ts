@@ -1,0 +1,47 @@
+/** Checks and compiles Resource documents: the audiences that tokens are minted for. */
+import type { PolicyContext, Resource } from './policy.ts';
+import type { Checked } from './policy-check.ts';
+import type { ResourceDocument } from './policy-document.ts';
+import { type Problems, placeOf } from './policy-problems.ts';
+import type { PolicySource } from './policy-source.ts';
+
+/** The admin API's own resource; no document may stand for it. */
+export const adminResourceName = 'mintmark-admin';
+export const adminAudience = (issuer: string): string => `${issuer}/admin/v1`;
+
+const maxLifetimeSeconds = 86_400;
+
+/** The resources as compiled; what is wrong with any goes to `problems`. */
+export function compileResources(
+  checked: readonly Checked<ResourceDocument>[],
+  context: PolicyContext,
+  problems: Problems,
+): Resource[] {
+  const byAudience = new Map<string, PolicySource>();
+  return checked.map(({ source, document }) => {
+    const { name } = document.metadata;
+    const { audience, scopes, tokenLifetime } = document.spec;
+    if (name === adminResourceName) {
+      problems.add(source, ['metadata', 'name'], `${adminResourceName} is built in: choose another name`);
+    }
+    const first = byAudience.get(audience);
+    if (audience === adminAudience(context.issuer)) {
+      problems.add(
+        source,
+        ['spec', 'audience'],
+        'is the audience of the admin API itself: choose another one',
+      );
+    } else if (/[\s\p{Cc}]/u.test(audience)) {
+      problems.add(source, ['spec', 'audience'], 'must hold no spaces or control characters');
+    } else if (first !== undefined) {
+      const message = `is the audience of ${placeOf(first, ['spec', 'audience'])} already: each resource needs its own`;
+      problems.add(source, ['spec', 'audience'], message);
+    } else {
+      byAudience.set(audience, source);
+    }
+    if (tokenLifetime > maxLifetimeSeconds) {
+      problems.add(source, ['spec', 'tokenLifetime'], 'must be at most 24h');
+    }
+    return { name, audience, scopes: new Set(scopes), tokenLifetimeSeconds: tokenLifetime };
+  });
+}

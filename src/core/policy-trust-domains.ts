@@ -1,0 +1,69 @@
+/** Checks and compiles TrustDomain documents: whose SVIDs are accepted, under which bundle. */
+import { inlineKeysProblems } from './inline-keys.ts';
+import type { PolicyContext, TrustedDomain } from './policy.ts';
+import type { Checked } from './policy-check.ts';
+import type { TrustDomainDocument } from './policy-document.ts';
+import type { Problems } from './policy-problems.ts';
+import type { FieldPath } from './policy-source.ts';
+import { privateHostsProblems } from './private-hosts.ts';
+import { isTrustDomainName } from './spiffe-id.ts';
+import { trustedUrlProblem } from './trusted-url.ts';
+
+const defaultServeStaleSeconds = 3600;
+const maxServeStaleSeconds = 7 * 86_400;
+
+/** The trust domains as compiled; what is wrong with any goes to `problems`. */
+export function compileTrustDomains(
+  checked: readonly Checked<TrustDomainDocument>[],
+  context: PolicyContext,
+  problems: Problems,
+): TrustedDomain[] {
+  return checked.map(({ source, document }) => {
+    const { name } = document.metadata;
+    const { bundle, audiences, onStale } = document.spec;
+    const report = (path: FieldPath, message: string) => problems.add(source, path, message);
+
+    if (!isTrustDomainName(name)) {
+      report(
+        ['metadata', 'name'],
+        'must be the name of a trust domain: prod.example, not spiffe://prod.example',
+      );
+    } else if (name === context.trustDomain) {
+      report(
+        ['metadata', 'name'],
+        'is Mintmark’s own trust domain, in which no one else may issue: name another one',
+      );
+    }
+    for (const [index, audience] of (audiences ?? []).entries()) {
+      if (/[\s\p{Cc}]/u.test(audience)) {
+        report(['spec', 'audiences', index], 'must hold no spaces or control characters');
+      }
+    }
+    if (bundle.url !== undefined) {
+      const problem = trustedUrlProblem(bundle.url);
+      if (problem !== undefined) report(['spec', 'bundle', 'url'], problem);
+    }
+    if (bundle.static !== undefined) {
+      for (const { path, message } of inlineKeysProblems(bundle.static, ['static'], 'jwt-svid')) {
+        report(['spec', 'bundle', ...path], message);
+      }
+    }
+    for (const { path, message } of privateHostsProblems(
+      bundle.allowPrivateHosts,
+      bundle.static === undefined,
+    )) {
+      report(['spec', 'bundle', ...path], message);
+    }
+    if (onStale !== undefined && bundle.static !== undefined) {
+      report(['spec', 'onStale'], 'a static bundle is never stale: leave it out');
+    } else if (onStale !== undefined && onStale.serveFor > maxServeStaleSeconds) {
+      report(['spec', 'onStale', 'serveFor'], 'must be at most 7d');
+    }
+    return {
+      name,
+      audiences: audiences ?? [context.issuer, context.tokenEndpoint],
+      bundle,
+      serveStaleSeconds: onStale?.serveFor ?? defaultServeStaleSeconds,
+    };
+  });
+}

@@ -1,0 +1,92 @@
+/** What an Issuer document says about its tokens' claims: what they must be, and whose identity they make. */
+import { createHash } from 'node:crypto';
+import { readClaim } from '../core/claim-path.ts';
+import { refuse } from '../core/error.ts';
+import { type Identity, proveIdentity } from '../core/identity.ts';
+import type { Json, JsonObject } from '../core/json.ts';
+import type { TrustedIssuer } from '../core/policy.ts';
+import { parseSpiffeId } from '../core/spiffe-id.ts';
+import { echo, echoAll } from './echo.ts';
+import type { CompactJws } from './jwt.ts';
+import { stringClaim } from './token-claims.ts';
+
+/**
+ * Every path must have one of its values, of the same type (`"1"` is not 1). A list meets a requirement when one of its
+ * members does: that is what a list of groups or contexts says. It is as safe as the claim is: a list to which a caller
+ * can add proves nothing, and nor does a string that a caller can set. Two issuers whose requirements one list meets are
+ * ambiguous, and refused.
+ */
+export function checkRequirements(claims: JsonObject, requirements: TrustedIssuer['require']): void {
+  for (const { path, values } of requirements) {
+    const reading = readClaim(claims, path);
+    if (!reading.found) {
+      if (reading.ambiguous) refuse('credential.claim_malformed', `${path} has two readings`);
+      refuse('credential.requirement_unmet', `${path}: expected ${echoAll(values)}, actual nothing`);
+    }
+    const { value } = reading;
+    const actual: readonly Json[] = Array.isArray(value) ? value : [value];
+    if (!actual.some((member) => values.some((accepted) => accepted === member))) {
+      refuse('credential.requirement_unmet', `${path}: expected ${echoAll(values)}, actual ${echo(value)}`);
+    }
+  }
+}
+
+/** A platform token after its last check but the mapping to a SPIFFE ID. */
+export interface PlatformProof {
+  readonly issuer: TrustedIssuer;
+  readonly jws: CompactJws;
+  readonly subject: string;
+  readonly audiences: readonly string[];
+  /** Seconds since the epoch. */
+  readonly expiresAt: number;
+}
+
+/** The identity in our own trust domain. Throws `credential.subject_unmappable` where the claims give no legal path. */
+export function identityFrom(proof: PlatformProof, trustDomain: string): Identity {
+  const { issuer, jws, subject, audiences, expiresAt } = proof;
+  const { claims } = jws;
+  const path = issuer.subject.render(claims);
+  const spiffeId = path === undefined ? undefined : parseSpiffeId(`spiffe://${trustDomain}${path}`);
+  if (spiffeId === undefined) {
+    const read = issuer.subject.claimPaths.map((claimPath) => `${claimPath} ${describe(claims, claimPath)}`);
+    refuse('credential.subject_unmappable', `${issuer.subject.source}: ${read.slice(0, 4).join(', ')}`);
+  }
+  return proveIdentity({
+    spiffeId,
+    credentialKind: 'platform-token',
+    issuer: issuer.name,
+    claims,
+    auditClaims: pickClaims(claims, issuer.auditClaims),
+    audiences,
+    clientIds: [spiffeId, subject],
+    expiresAt,
+    ...(issuer.once ? { onceKey: onceKey(issuer.name, jws) } : {}),
+  });
+}
+
+function describe(claims: JsonObject, path: string): string {
+  const reading = readClaim(claims, path);
+  if (reading.found) return echo(reading.value);
+  return reading.ambiguous ? 'has two readings' : 'is missing';
+}
+
+function pickClaims(claims: JsonObject, paths: readonly string[]): JsonObject {
+  return Object.fromEntries(
+    paths.flatMap((path) => {
+      const reading = readClaim(claims, path);
+      return reading.found ? [[path, reading.value]] : [];
+    }),
+  );
+}
+
+/**
+ * One key for one token, SHA-256 in base64url. Never by the signature, which anyone can alter without making it invalid
+ * (ECDSA), and never by `jti` alone, which is unique within its issuer only.
+ */
+function onceKey(issuerName: string, { claims, signingInput }: CompactJws): string {
+  const jti = stringClaim(claims, 'jti');
+  const text = JSON.stringify(
+    jti === undefined ? [issuerName, 'token', signingInput] : [issuerName, 'jti', jti],
+  );
+  return createHash('sha256').update(text).digest('base64url');
+}

@@ -1,0 +1,41 @@
+/** Any issuer of signed JWTs that publishes its keys: what the other platforms do not cover. */
+import type { Platform } from '../../../core/platform.ts';
+
+export const oidc: Platform = {
+  name: 'oidc',
+  algorithms: [
+    'RS256',
+    'RS384',
+    'RS512',
+    'PS256',
+    'PS384',
+    'PS512',
+    'ES256',
+    'ES384',
+    'ES512',
+    'EdDSA',
+    'Ed25519',
+  ],
+  defaultSubject: '/{issuer-name}/{sub}',
+  maxTokenLifetimeSeconds: 86_400,
+  isSharedIssuer: (issuerUrl) => sharedIssuers.some((shared) => shared.test(issuerUrl)),
+  tenantClaims: [
+    'repository_owner_id',
+    'repository_id',
+    'project_id',
+    'namespace_id',
+    'organization_id',
+    'terraform_organization_id',
+    'terraform_workspace_id',
+    'azp',
+  ],
+};
+
+/** Issuers from which anyone can have a token; the slug or path after the host is not always a tenant. */
+const sharedIssuers = [
+  /^https:\/\/token\.actions\.githubusercontent\.com(\/|$)/,
+  /^https:\/\/gitlab\.com(\/|$)/,
+  /^https:\/\/accounts\.google\.com(\/|$)/,
+  /^https:\/\/agent\.buildkite\.com(\/|$)/,
+  /^https:\/\/app\.terraform\.io(\/|$)/,
+];

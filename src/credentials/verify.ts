@@ -1,0 +1,38 @@
+/** Who is asking? Turns a credential into a proven identity, by what the credential is and never by how it was sent. */
+import { refuse } from '../core/error.ts';
+import type { Verify } from '../core/ports.ts';
+import { echo } from './echo.ts';
+import type { KeySets } from './jwks.ts';
+import { readCompactJws } from './jwt.ts';
+import { verifyJwtSvid } from './jwt-svid.ts';
+import { verifyPlatformToken } from './platform-token.ts';
+import { stringClaim } from './token-claims.ts';
+
+export interface VerifierOptions {
+  readonly keySets: KeySets;
+  /** Our own issuer identifier, exactly as it is published. */
+  readonly issuer: string;
+  readonly trustDomain: string;
+}
+
+/**
+ * A token whose `sub` is a SPIFFE ID goes to that trust domain alone, any other to the issuers registered for its exact
+ * `iss`. So no platform can speak for a trust domain, and no trust domain for a platform.
+ */
+export function createVerifier(options: VerifierOptions): Verify {
+  return async (credential, policy, nowMillis) => {
+    const jws = readCompactJws(credential.token.reveal());
+    const subject = stringClaim(jws.claims, 'sub') || refuse('credential.claim_missing', 'sub');
+    if (stringClaim(jws.claims, 'iss') === options.issuer) {
+      refuse('credential.unknown_issuer', 'iss: a token of our own is no credential');
+    }
+    // In any case of letters: what looks like a SPIFFE ID must be one or nothing.
+    if (/^spiffe:/i.test(subject)) {
+      return verifyJwtSvid(jws, subject, credential, policy, nowMillis, options);
+    }
+    if (credential.declaredType === 'jwt-svid') {
+      refuse('credential.type_mismatch', `declared a JWT-SVID, but sub is ${echo(subject)}`);
+    }
+    return verifyPlatformToken(jws, subject, credential, policy, nowMillis, options);
+  };
+}

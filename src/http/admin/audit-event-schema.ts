@@ -1,0 +1,97 @@
+/** The audit event as the REST API shows it, and the one place where its names change case. */
+import { z } from 'zod';
+import type { AuditEvent } from '../../core/audit.ts';
+
+const lanes = ['client_assertion', 'assertion', 'subject_token', 'bearer'] as const;
+
+export const auditEventSchema = z
+  .object({
+    request_id: z.string(),
+    at: z.iso.datetime(),
+    outcome: z.enum(['permitted', 'refused', 'failed']),
+    action: z.string().describe('`token.exchange`, or what an admin did, as in `admin.policy.replace`.'),
+    remote_address: z.string(),
+    lane: z.enum(lanes).optional().describe('How the credential came in.'),
+    credential_kind: z.string().optional(),
+    credential_hash: z.string().optional().describe('SHA-256 of the credential, base64url.'),
+    issuer: z.string().optional().describe('The Issuer document that vouched for the caller.'),
+    trust_domain: z.string().optional(),
+    identity: z.string().optional().describe('The SPIFFE ID that was proven.'),
+    claims: z.record(z.string(), z.json()).optional().describe('The verified claims that the audit keeps.'),
+    audience: z.string().optional(),
+    resource: z.string().optional(),
+    requested_scopes: z.array(z.string()).optional(),
+    scopes: z.array(z.string()).optional(),
+    grants: z.array(z.string()).optional(),
+    reason: z.string().optional().describe('Why it was refused, as in `credential.expired`.'),
+    detail: z.string().optional(),
+    error_code: z.string().optional().describe('What the caller was told.'),
+    checks: z
+      .array(
+        z.object({
+          check: z.string(),
+          grant: z.string().optional(),
+          ok: z.boolean(),
+          expected: z.string().optional(),
+          actual: z.string().optional(),
+        }),
+      )
+      .optional()
+      .describe('What was looked at, in order.'),
+    policy_revision: z.int().optional(),
+    jti: z.string().optional(),
+    token_hash: z.string().optional().describe('SHA-256 of the token minted, base64url.'),
+    token_expires_at: z.iso.datetime().optional(),
+    kid: z.string().optional(),
+    actor: z.string().optional(),
+    summary: z.string().optional(),
+  })
+  .describe('One attempt: who asked for what, what was decided and why.');
+
+export type AuditEventBody = z.infer<typeof auditEventSchema>;
+
+const bodyNames = {
+  requestId: 'request_id',
+  at: 'at',
+  outcome: 'outcome',
+  action: 'action',
+  remoteAddress: 'remote_address',
+  lane: 'lane',
+  credentialKind: 'credential_kind',
+  credentialHash: 'credential_hash',
+  issuer: 'issuer',
+  trustDomain: 'trust_domain',
+  identity: 'identity',
+  claims: 'claims',
+  audience: 'audience',
+  resource: 'resource',
+  requestedScopes: 'requested_scopes',
+  scopes: 'scopes',
+  grants: 'grants',
+  reason: 'reason',
+  detail: 'detail',
+  errorCode: 'error_code',
+  checks: 'checks',
+  policyRevision: 'policy_revision',
+  jti: 'jti',
+  tokenHash: 'token_hash',
+  tokenExpiresAt: 'token_expires_at',
+  kid: 'kid',
+  actor: 'actor',
+  summary: 'summary',
+} as const satisfies Record<keyof AuditEvent, keyof AuditEventBody>;
+
+/** The event under its wire names, its times as RFC 3339. Throws a ZodError for an event that the schema does not know. */
+export function auditEventBody(event: AuditEvent): AuditEventBody {
+  const { tokenExpiresAt } = event;
+  const times = {
+    at: new Date(event.at).toISOString(),
+    ...(tokenExpiresAt === undefined
+      ? {}
+      : { token_expires_at: new Date(tokenExpiresAt * 1000).toISOString() }),
+  };
+  const named = Object.entries(event)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => [bodyNames[name as keyof AuditEvent] ?? name, value]);
+  return auditEventSchema.parse({ ...Object.fromEntries(named), ...times });
+}

@@ -1,0 +1,119 @@
+/** The gate of every admin route: who is calling, may they, and an audit event for each use before its answer leaves. */
+import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 'fastify';
+import type { AuditEvent } from '../../core/audit.ts';
+import { OAuthError, reasons } from '../../core/error.ts';
+import type { HttpDependencies } from '../dependencies.ts';
+import { type AdminCaller, type AdminScope, createAuthenticate } from './admin-caller.ts';
+import { adminMetadataUrl } from './metadata.ts';
+import { AdminProblem, problemOf, sendProblem } from './problem.ts';
+
+/** What one admin request leaves behind; filled in on its way. */
+interface AdminUse {
+  readonly event: AuditEvent;
+  isRecorded: boolean;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    adminUse: AdminUse | undefined;
+    adminCaller: AdminCaller | undefined;
+  }
+}
+
+/** An `onRequest` hook, so that the body of a stranger's request is never read. */
+export type Authorize = (action: string, ...scopes: readonly AdminScope[]) => onRequestAsyncHookHandler;
+
+const retryAfterRefusalsSeconds = 60;
+
+/** Prepares the plugin's instance: problems as error bodies, the audit of each use, and the gate that its routes name. */
+export function installAuthorization(app: FastifyInstance, dependencies: HttpDependencies): Authorize {
+  const { audit, clock, refusalCap, settings } = dependencies;
+  const authenticate = createAuthenticate(dependencies.adminToken);
+  const resourceMetadata = `Bearer resource_metadata="${adminMetadataUrl(settings.issuer)}"`; // RFC 9728 §5.1
+
+  app.decorateRequest('adminUse', undefined);
+  app.decorateRequest('adminCaller', undefined);
+
+  app.setErrorHandler((error, request, reply) => {
+    const problem = problemOf(error);
+    if (problem.status >= 500) request.log.error({ err: error }, 'admin request failed');
+    if (request.adminUse) noteProblem(request.adminUse.event, problem);
+    return sendProblem(problem, request, reply);
+  });
+
+  app.addHook('onSend', async (request) => {
+    const use = request.adminUse;
+    if (use === undefined || use.isRecorded) return;
+    use.isRecorded = true; // the problem that follows a failed append passes here again
+    await audit.append(use.event).catch((cause) => {
+      throw new OAuthError('server.audit_unavailable', { cause });
+    });
+  });
+
+  const refuseStranger = async (request: FastifyRequest, isTokenPresent: boolean): Promise<never> => {
+    if (!(await refusalCap(request.ip))) {
+      request.adminUse = undefined; // past the cap a refusal is counted, and writes no row
+      throw new AdminProblem('too-many-refusals', {
+        headers: { 'retry-after': String(retryAfterRefusalsSeconds) },
+      });
+    }
+    throw new AdminProblem('unauthorized', {
+      detail: 'Send the admin token as "Authorization: Bearer <token>".',
+      reason: isTokenPresent ? 'admin.token_refused' : 'admin.token_missing',
+      // RFC 6750 §3.1: no error code where no token came.
+      headers: {
+        'www-authenticate': isTokenPresent ? `${resourceMetadata}, error="invalid_token"` : resourceMetadata,
+      },
+    });
+  };
+
+  return (action, ...scopes) =>
+    async (request) => {
+      const event: AuditEvent = {
+        requestId: request.id,
+        at: clock.now(),
+        outcome: 'permitted',
+        action,
+        remoteAddress: request.ip,
+      };
+      request.adminUse = { event, isRecorded: false };
+      const token = bearerToken(request.headers.authorization);
+      const caller = token === undefined ? undefined : authenticate(token);
+      if (caller === undefined) return refuseStranger(request, token !== undefined);
+      event.actor = caller.name;
+      const missing = scopes.find((scope) => !caller.scopes.has(scope));
+      if (missing !== undefined) {
+        throw new AdminProblem('forbidden', {
+          detail: `This needs the scope ${missing}.`,
+          headers: {
+            'www-authenticate': `${resourceMetadata}, error="insufficient_scope", scope="${scopes.join(' ')}"`,
+          },
+        });
+      }
+      request.adminCaller = caller;
+    };
+}
+
+/** RFC 6750 §2.1. */
+function bearerToken(authorization: string | undefined): string | undefined {
+  return /^bearer +(?<token>\S+) *$/i.exec(authorization ?? '')?.groups?.token;
+}
+
+function noteProblem(event: AuditEvent, problem: AdminProblem): void {
+  event.outcome = problem.status >= 500 ? 'failed' : 'refused';
+  event.reason = problem.reason;
+  const { code } = reasons[problem.reason];
+  if (code !== 'by-lane') event.errorCode = code;
+  if (problem.details.detail !== undefined) event.detail = problem.details.detail;
+}
+
+/** Says in the audit what this request did. */
+export function summarize(request: FastifyRequest, summary: string): void {
+  if (request.adminUse) request.adminUse.event.summary = summary;
+}
+
+/** The caller that the gate let in. A route without a gate has none, and fails closed. */
+export function callerOf(request: FastifyRequest): AdminCaller {
+  if (request.adminCaller === undefined) throw new AdminProblem('unauthorized');
+  return request.adminCaller;
+}

@@ -1,0 +1,166 @@
+/** `/admin/v1/policy`: the whole policy, read and replaced atomically. */
+import { isDeepStrictEqual } from 'node:util';
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import type { PolicySnapshot } from '../../core/policy.ts';
+import type { PolicyDiff } from '../../core/policy-diff.ts';
+import { documentName, type PolicySource } from '../../core/policy-source.ts';
+import type { HttpDependencies } from '../dependencies.ts';
+import { type Authorize, callerOf, summarize } from './authorize.ts';
+import {
+  diffBody,
+  policyBody,
+  policyBodySchema,
+  policySchema,
+  replacedSchema,
+  replaceQuerySchema,
+} from './policy-schema.ts';
+import { AdminProblem } from './problem.ts';
+import { describedProblems, secured } from './route-schema.ts';
+
+const bodyLimitBytes = 16 * 1024 * 1024;
+const yamlType = 'application/yaml'; // RFC 9512
+
+export function policyRoutes(
+  authorize: Authorize,
+  { policyBook, readPolicyText, writePolicyText }: HttpDependencies,
+): FastifyPluginAsyncZod {
+  return async (app) => {
+    app.addContentTypeParser(
+      yamlType,
+      { parseAs: 'string', bodyLimit: bodyLimitBytes },
+      async (_request: unknown, text: string) => text,
+    );
+
+    app.get(
+      '/policy',
+      {
+        onRequest: authorize('admin.policy.read', 'policy:read'),
+        schema: {
+          ...secured,
+          operationId: 'getPolicy',
+          summary: 'The whole policy',
+          description: '`ETag` is the revision. `Accept: application/yaml` gives the documents as YAML.',
+          response: {
+            200: {
+              description: 'The policy in force.',
+              content: { 'application/json': { schema: policySchema }, [yamlType]: { schema: z.string() } },
+            },
+            ...describedProblems(401, 403, 429, 503),
+          },
+        },
+      },
+      async (request, reply) => {
+        await policyBook.refresh(); // another replica may just have changed it
+        const { revision, documents } = policyBook.current();
+        summarize(request, `read the policy at revision ${revision}`);
+        reply.header('etag', etagOf(revision)).header('cache-control', 'no-store').header('vary', 'accept');
+        if (prefersYaml(request.headers.accept)) {
+          return reply
+            .type(yamlType)
+            .serializer((text: string) => text)
+            .send(writePolicyText(documents));
+        }
+        return reply.type('application/json; charset=utf-8').send(policyBody(revision, documents));
+      },
+    );
+
+    app.put(
+      '/policy',
+      {
+        bodyLimit: bodyLimitBytes,
+        // Whoever replaces the policy can add a key source, and so be anyone.
+        onRequest: authorize('admin.policy.replace', 'policy:write', 'policy:admin'),
+        schema: {
+          ...secured,
+          operationId: 'replacePolicy',
+          summary: 'Replace everything that is not managed by file',
+          description: 'All or nothing. `If-Match` with the `ETag` of GET keeps two writers apart.',
+          consumes: ['application/json', yamlType],
+          querystring: replaceQuerySchema,
+          headers: z.looseObject({
+            'if-match': z
+              .string()
+              .regex(/^(\*|"\d{1,15}")$/, 'must be an ETag of GET as it was sent, such as "7", or *')
+              .optional(),
+          }),
+          body: z.union([policyBodySchema, z.string()]),
+          response: {
+            200: { description: 'What changed.', content: { 'application/json': { schema: replacedSchema } } },
+            ...describedProblems(400, 401, 403, 409, 412, 413, 415, 422, 429, 503),
+          },
+        },
+      },
+      async (request, reply) => {
+        const { body, query } = request;
+        const isDryRun = query.dryRun === 'true';
+        const sources =
+          typeof body === 'string'
+            ? readPolicyText(body, { managedBy: 'rest' })
+            : body.documents.map(sourceFromJson);
+        const { revision, diff } = await policyBook.replace(withoutUntouched(sources, policyBook.current()), {
+          managedBy: 'rest',
+          author: callerOf(request).name,
+          reason: query.reason,
+          ifRevision: expectedRevision(
+            request.headers['if-match'],
+            typeof body === 'string' ? undefined : body.revision,
+          ),
+          dryRun: isDryRun,
+        });
+        summarize(request, describeChange(diff, { revision, isDryRun, reason: query.reason }));
+        if (!isDryRun) reply.header('etag', etagOf(revision));
+        return reply
+          .header('cache-control', 'no-store')
+          .type('application/json; charset=utf-8')
+          .send({ revision, diff: diffBody(diff) });
+      },
+    );
+  };
+}
+
+function etagOf(revision: number): string {
+  return `"${revision}"`;
+}
+
+function prefersYaml(accept: string | undefined): boolean {
+  const types = (accept ?? '').split(',').map((part) => part.split(';', 1)[0]?.trim().toLowerCase());
+  const [yaml, json] = [types.indexOf(yamlType), types.indexOf('application/json')];
+  return yaml !== -1 && (json === -1 || yaml < json);
+}
+
+function expectedRevision(ifMatch: string | undefined, inBody: number | undefined): number | undefined {
+  const inHeader = ifMatch === undefined || ifMatch === '*' ? undefined : Number(ifMatch.slice(1, -1));
+  if (inHeader !== undefined && inBody !== undefined && inHeader !== inBody) {
+    throw new AdminProblem('malformed-request', { detail: 'If-Match and the body name different revisions.' });
+  }
+  return inHeader ?? inBody;
+}
+
+function sourceFromJson(value: unknown): PolicySource {
+  return { value, managedBy: 'rest', locate: () => ({}) };
+}
+
+/** Leaves out what the file manages and nobody changed, so that what GET gives can be edited and sent back. */
+function withoutUntouched(sources: readonly PolicySource[], { documents }: PolicySnapshot) {
+  const keyOf = ({ kind, name }: { readonly kind: string; readonly name: string }) => `${kind}/${name}`;
+  const byFile = new Map(
+    documents
+      .filter(({ managedBy }) => managedBy === 'file')
+      .map((document) => [keyOf(document), document.body]),
+  );
+  return sources.filter(({ value }) => {
+    const named = documentName(value);
+    return named === undefined || !isDeepStrictEqual(byFile.get(keyOf(named)), value);
+  });
+}
+
+/** One line for the audit. */
+function describeChange(
+  { added, changed, removed }: PolicyDiff,
+  change: { revision: number; isDryRun: boolean; reason: string | undefined },
+): string {
+  const counts = `${added.length} added, ${changed.length} changed, ${removed.length} removed`;
+  const what = change.isDryRun ? `dry run: ${counts}` : `${counts}; now at revision ${change.revision}`;
+  return change.reason === undefined ? what : `${what}; reason: ${change.reason}`;
+}

@@ -1,0 +1,73 @@
+/** The policy as the REST API reads and shows it, and the one place where its names change case. */
+import { z } from 'zod';
+import { documentSchemas, type Kind, kinds, type StoredDocument } from '../../core/policy-document.ts';
+import type { PolicyDiff } from '../../core/policy-diff.ts';
+
+const kindSchema = z.enum(Object.keys(documentSchemas) as [Kind, ...Kind[]]);
+const namedSchema = z.object({ kind: kindSchema, name: z.string() });
+
+const documentSchema = z
+  .record(z.string(), z.json())
+  .describe(`A document of apiVersion mintmark/v1 and kind ${kinds.join(', ')}.`);
+
+export const policySchema = z.object({
+  revision: z.int(),
+  documents: z.array(documentSchema).describe('As their authors wrote them.'),
+  managed_by_file: z.array(namedSchema).describe('Documents that only the operator’s file may change.'),
+});
+
+export const policyBodySchema = z
+  .strictObject({
+    documents: z.array(z.unknown()).describe('The whole policy that is not managed by file.'),
+    revision: z.int().optional().describe('As in `If-Match`: the revision that the change was made on.'),
+    managed_by_file: z.array(z.unknown()).optional().describe('Ignored, so that what GET gives can be sent.'),
+  })
+  .describe('JSON; or the same documents as YAML.');
+
+export const diffSchema = z.object({
+  added: z.array(namedSchema),
+  removed: z.array(namedSchema),
+  changed: z.array(
+    namedSchema.extend({
+      fields: z.array(
+        z.object({ field: z.string(), before: z.json().optional(), after: z.json().optional() }),
+      ),
+    }),
+  ),
+});
+
+export const replacedSchema = z.object({
+  revision: z.int().describe('In force now; after a dry run, the one before.'),
+  diff: diffSchema,
+});
+
+export const replaceQuerySchema = z.strictObject({
+  dryRun: z.enum(['true', 'false']).optional().describe('`true`: only say what would change.'),
+  reason: z.string().max(1024).optional().describe('Why, for the policy’s history and the audit.'),
+});
+
+/** The policy's names on the wire. */
+export function policyBody(revision: number, documents: readonly StoredDocument[]): z.infer<typeof policySchema> {
+  return {
+    revision,
+    documents: documents.map(({ body }) => documentSchema.parse(body)),
+    managed_by_file: documents
+      .filter(({ managedBy }) => managedBy === 'file')
+      .map(({ kind, name }) => ({ kind, name })),
+  };
+}
+
+/** The diff's names on the wire. */
+export function diffBody({ added, removed, changed }: PolicyDiff): z.infer<typeof diffSchema> {
+  return {
+    added: added.map(({ kind, name }) => ({ kind, name })),
+    removed: removed.map(({ kind, name }) => ({ kind, name })),
+    changed: changed.map(({ kind, name, fields }) => ({
+      kind,
+      name,
+      fields: fields.map((change) => fieldSchema.parse(change)),
+    })),
+  };
+}
+
+const fieldSchema = diffSchema.shape.changed.element.shape.fields.element;

@@ -1,0 +1,20 @@
+/** The admin API, `/admin/v1`: one gate, one file a route group. */
+import type { FastifyPluginAsync } from 'fastify';
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
+import type { HttpDependencies } from '../dependencies.ts';
+import { auditEventRoutes } from './audit-event-routes.ts';
+import { installAuthorization } from './authorize.ts';
+import { policyRoutes } from './policy-routes.ts';
+import { AdminProblem, sendProblem } from './problem.ts';
+import { statusRoutes } from './status-routes.ts';
+
+/** To be mounted at `/admin/v1`. Every answer that is not a success is a problem document. */
+export const adminRoutes: FastifyPluginAsync<HttpDependencies> = async (app, dependencies) => {
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  const authorize = installAuthorization(app, dependencies);
+  app.setNotFoundHandler((request, reply) => sendProblem(new AdminProblem('not-found'), request, reply));
+  await app.register(policyRoutes(authorize, dependencies));
+  await app.register(auditEventRoutes(authorize, dependencies));
+  await app.register(statusRoutes(authorize, dependencies));
+};

@@ -1,0 +1,129 @@
+/** What the OpenAPI document says of routes that read their own body or send a fixed document, and so carry no schema. */
+import type { FastifySchema } from 'fastify';
+import { z } from 'zod';
+import { grantTypes, paths } from '../core/discovery.ts';
+import { agentlessBodySchema } from './agentless-request.ts';
+
+const single = z.string().max(65_536);
+
+const tokenFormSchema = z
+  .object({
+    grant_type: z.enum(Object.values(grantTypes)),
+    client_assertion_type: z
+      .enum([
+        'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+        'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe',
+      ])
+      .optional(),
+    client_assertion: single.optional().describe('A platform token or JWT-SVID, as client authentication.'),
+    assertion: single.optional().describe('For the grant type jwt-bearer (RFC 7523).'),
+    subject_token: single.optional().describe('For the grant type token-exchange (RFC 8693).'),
+    subject_token_type: z
+      .enum(['jwt', 'id_token', 'access_token', 'jwt_spiffe'].map((n) => `urn:ietf:params:oauth:token-type:${n}`))
+      .optional(),
+    requested_token_type: z.literal('urn:ietf:params:oauth:token-type:access_token').optional(),
+    client_id: z.string().optional().describe('Where it is sent, it must name the same identity.'),
+    audience: z.string().optional().describe('The one target; or `resource`.'),
+    resource: z.url().optional().describe('The one target, as a URI (RFC 8707).'),
+    scope: z.string().optional().describe('Space-delimited. Absent: the default scopes of the grants.'),
+  })
+  .describe('A form; parameters that are not listed are ignored.');
+
+const tokenSchema = z.object({
+  access_token: z.string(),
+  issued_token_type: z.string().optional().describe('Where the grant type is token-exchange.'),
+  token_type: z.literal('Bearer'),
+  expires_in: z.int().describe('Seconds.'),
+  scope: z.string().optional().describe('Absent where the token has no scope.'),
+});
+
+const refusalSchema = z.object({
+  error: z.string().describe('The code of the RFC, as in `invalid_target`.'),
+  error_description: z.string().describe('A fixed sentence; it says nothing of policy or keys.'),
+  error_uri: z.string().describe('What to do about it.'),
+  request_id: z.string().describe('Opens the whole reason for an admin: `mintmark why REQUEST_ID`.'),
+});
+
+const documentSchema = z.record(z.string(), z.json());
+const keysSchema = z.object({
+  keys: z.array(z.looseObject({ kty: z.string(), kid: z.string(), alg: z.string(), use: z.string() })),
+});
+const readinessSchema = z.object({ status: z.string(), checks: z.record(z.string(), z.string()) });
+
+const json = (description: string, schema: z.ZodType, type = 'application/json') => ({
+  description,
+  content: { [type]: { schema } },
+});
+const refusal = (description: string) => json(description, refusalSchema);
+
+const tokenResponses = {
+  200: json('A token for exactly one audience.', tokenSchema),
+  400: refusal('The request, its target or its scope was refused.'),
+  401: refusal('The credential was not accepted.'),
+  413: refusal('The request is too large.'),
+  429: refusal('Too many refused requests from this address; see `Retry-After`.'),
+  500: refusal('The request could not be completed.'),
+  503: refusal('Overload or a lost dependency; try again after `Retry-After` seconds.'),
+};
+
+const discovery = (operationId: string, summary: string, response: object) => ({
+  tags: ['discovery'],
+  operationId,
+  summary,
+  response: { 200: response },
+});
+const operations = (operationId: string, summary: string, response: object) => ({
+  tags: ['operations'],
+  operationId,
+  summary,
+  response,
+});
+
+/** By method and path. */
+export const routeSchemas: Readonly<Record<string, FastifySchema>> = {
+  [`POST ${paths.token}`]: {
+    tags: ['tokens'],
+    operationId: 'exchangeToken',
+    summary: 'Exchange a credential for a token, as OAuth clients do',
+    description:
+      'RFC 6749, 7521, 7523, 8693 and 8707, with SPIFFE client authentication. The query string must be empty.',
+    consumes: ['application/x-www-form-urlencoded'],
+    body: tokenFormSchema,
+    response: tokenResponses,
+  },
+  [`POST ${paths.agentlessToken}`]: {
+    tags: ['tokens'],
+    operationId: 'getToken',
+    summary: 'Exchange a platform token for a token, with one fetch',
+    description: 'The platform token stands in `Authorization`, with or without the scheme `Bearer`.',
+    security: [{ platform: [] }],
+    body: agentlessBodySchema,
+    response: tokenResponses,
+  },
+  [`GET ${paths.jwks}`]: discovery(
+    'getKeys',
+    'The public keys of our tokens (RFC 7517)',
+    json('A JWK set.', keysSchema, 'application/jwk-set+json'),
+  ),
+  [`GET ${paths.authorizationServer}`]: discovery(
+    'getAuthorizationServerMetadata',
+    'Authorization server metadata (RFC 8414)',
+    json('The metadata.', documentSchema),
+  ),
+  [`GET ${paths.openidConfiguration}`]: discovery(
+    'getOpenidConfiguration',
+    'OpenID Connect discovery',
+    json('The metadata.', documentSchema),
+  ),
+  'GET /healthz': operations('getHealth', 'Whether the process lives', {
+    200: json('It lives.', z.object({ status: z.literal('ok') })),
+  }),
+  'GET /readyz': operations('getReadiness', 'Whether it can serve, with a reason for each dependency', {
+    200: json('It can.', readinessSchema),
+    503: json('It cannot.', readinessSchema),
+  }),
+  'GET /openapi.json': operations('getOpenapi', 'This document', { 200: json('OpenAPI 3.1.', documentSchema) }),
+  'GET /docs': operations('getDocs', 'This document and the error codes, as a page', {
+    200: json('A page.', z.string(), 'text/html'),
+  }),
+};

@@ -1,0 +1,260 @@
+/** Builds every object once, with plain calls, and says how to take them down again. */
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import packageDescription from '../package.json' with { type: 'json' };
+import { type DataDir, openDataDir } from './adapters/data-dir/open.ts';
+import { memoryRateCounter } from './adapters/memory/rate-counter.ts';
+import { openFetchDocument } from './adapters/net/fetch-document.ts';
+import { readPolicyPath } from './adapters/policy-source/read-path.ts';
+import { readPolicyText } from './adapters/policy-source/read-text.ts';
+import { writePolicyText } from './adapters/policy-source/write-text.ts';
+import { openPglite, openPostgres, type SqlStores } from './adapters/postgres/open.ts';
+import { openRedis, type RedisStores } from './adapters/redis/open.ts';
+import { openSoftwareKeys } from './adapters/software-keys/open.ts';
+import type { Config } from './config.ts';
+import { paths } from './core/discovery.ts';
+import { createExchange } from './core/exchange.ts';
+import type { PolicyContext } from './core/policy.ts';
+import { createPolicyBook, type PolicyBook } from './core/policy-book.ts';
+import { type Clock, RevisionConflict } from './core/ports.ts';
+import { createRefusalCap } from './core/refusal-cap.ts';
+import { Secret } from './core/secret.ts';
+import { openKeySets } from './credentials/jwks.ts';
+import { platforms } from './credentials/platforms/index.ts';
+import { createVerifier } from './credentials/verify.ts';
+import { buildApp } from './http/app.ts';
+import type { ReadinessCheck } from './http/dependencies.ts';
+
+const policyPollMillis = 1_000;
+const keyRefreshMillis = 30_000;
+const secretBytes = 32;
+/** Refusals of unverified credentials that one address may have recorded a minute. */
+const refusalLimit = 120;
+const refusalWindowSeconds = 60;
+
+export interface House {
+  readonly app: FastifyInstance;
+  /** Finishes what is under way, writes what the audit has taken, and closes everything, in that order. */
+  close(): Promise<void>;
+}
+
+/** Rejects where the configuration, the schema, the keys or the policy do not let this process serve. */
+export async function wire(config: Config, clock: Clock, logger: FastifyBaseLogger): Promise<House> {
+  const closers: (() => unknown)[] = [];
+  const close = async () => {
+    for (const step of closers.splice(0).reverse()) await step();
+  };
+  try {
+    return { app: await assemble(config, clock, logger, closers), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function assemble(
+  config: Config,
+  clock: Clock,
+  logger: FastifyBaseLogger,
+  closers: (() => unknown)[],
+): Promise<FastifyInstance> {
+  const dataDir = config.databaseUrl === undefined ? await openDataDir(config.dataDir) : undefined;
+  if (dataDir) closers.push(dataDir.close);
+  const stores = await openStores(config, dataDir, clock, logger);
+  closers.push(stores.close);
+  const redis = config.redisUrl && (await openSharedState(config.redisUrl, clock, logger));
+  if (redis) closers.push(redis.close);
+
+  const keyRing = await openSoftwareKeys({
+    keyStore: stores.keys,
+    keyEncryptionKey: await keyEncryptionKeyOf(config, dataDir),
+    clock,
+  });
+  closers.push(
+    every(keyRefreshMillis, () => keyRing.refresh(), logger, 'signing keys could not be refreshed'),
+  );
+
+  const keySets = openKeySets({
+    fetchDocument: openFetchDocument(),
+    clock,
+    log: (message, error) => logger.warn({ err: error }, message),
+  });
+  closers.push(() => keySets.close());
+  const policyBook = createPolicyBook({
+    store: stores.policy,
+    context: policyContextOf(config),
+    clock,
+    onProblem: (error) => logger.error({ err: error }, 'the stored policy was not taken; the last one stays'),
+    onSnapshot: (snapshot) => keySets.prepare(snapshot),
+  });
+  await policyBook.refresh();
+  if (config.policyPath !== undefined) await applyPolicyFile(policyBook, config.policyPath);
+  closers.push(policyBook.watch({ pollMillis: policyPollMillis }));
+
+  const localCounter = memoryRateCounter(clock);
+  const refusalCap = createRefusalCap({
+    shared: redis?.rateCounter ?? localCounter,
+    local: localCounter,
+    limit: refusalLimit,
+    windowSeconds: refusalWindowSeconds,
+  });
+  const exchange = createExchange({
+    issuer: config.issuer,
+    clock,
+    policy: () => policyBook.current(),
+    verify: createVerifier({ keySets, issuer: config.issuer, trustDomain: config.trustDomain }),
+    replayGuard: redis?.replayGuard ?? stores.replayGuard,
+    keyRing,
+    audit: stores.audit,
+    refusalCap,
+  });
+
+  let isDraining = false;
+  const app = await buildApp(
+    {
+      settings: {
+        issuer: config.issuer,
+        trustedProxies: config.trustedProxies,
+        version: packageDescription.version,
+      },
+      clock,
+      exchange,
+      keyRing,
+      policyBook,
+      readPolicyText,
+      writePolicyText,
+      audit: stores.audit,
+      auditLog: stores.audit,
+      refusalCap,
+      adminToken: await adminTokenOf(config, dataDir),
+      readiness: readinessOf(stores, redis),
+      isDraining: () => isDraining,
+    },
+    logger,
+  );
+  closers.push(async () => {
+    isDraining = true;
+    await app.close();
+  });
+  return app;
+}
+
+/** Applies pending migrations, as `mintmark migrate` does. Returns their names. */
+export async function migrateStores(
+  config: Config,
+  clock: Clock,
+  logger: FastifyBaseLogger,
+): Promise<readonly string[]> {
+  const dataDir = config.databaseUrl === undefined ? await openDataDir(config.dataDir) : undefined;
+  try {
+    const stores = await connectStores(config, dataDir, clock, logger);
+    try {
+      return await stores.migrate();
+    } finally {
+      await stores.close();
+    }
+  } finally {
+    await dataDir?.close();
+  }
+}
+
+/** The embedded store migrates itself; a shared one is migrated on purpose, and refused while it is behind. */
+async function openStores(
+  config: Config,
+  dataDir: DataDir | undefined,
+  clock: Clock,
+  logger: FastifyBaseLogger,
+) {
+  const stores = await connectStores(config, dataDir, clock, logger);
+  try {
+    await (dataDir ? stores.migrate() : stores.requireMigrated());
+    return stores;
+  } catch (error) {
+    await stores.close();
+    throw error;
+  }
+}
+
+function connectStores(
+  config: Config,
+  dataDir: DataDir | undefined,
+  clock: Clock,
+  logger: FastifyBaseLogger,
+) {
+  if (config.databaseUrl === undefined || dataDir !== undefined) {
+    return openPglite({ ...(dataDir ? { dataDir: `${dataDir.path}/pglite` } : {}), clock });
+  }
+  return openPostgres({
+    url: config.databaseUrl.reveal(),
+    ...(config.exchangeDatabaseUrl ? { exchangeUrl: config.exchangeDatabaseUrl.reveal() } : {}),
+    clock,
+    onBackgroundError: (error) => logger.warn({ err: error }, 'PostgreSQL connection lost'),
+  });
+}
+
+function openSharedState(url: Secret<string>, clock: Clock, logger: FastifyBaseLogger): Promise<RedisStores> {
+  return openRedis({
+    url: url.reveal(),
+    clock,
+    onBackgroundError: (error) => logger.warn({ err: error }, 'Redis connection lost'),
+  });
+}
+
+async function keyEncryptionKeyOf(config: Config, dataDir: DataDir | undefined): Promise<Secret<Uint8Array>> {
+  const key =
+    config.keyEncryptionKey ?? (await dataDir?.readOrCreateSecret('key-encryption-key', secretBytes));
+  if (key === undefined) throw new Error('no key-encryption key'); // config.ts has refused this already
+  return key;
+}
+
+async function adminTokenOf(
+  config: Config,
+  dataDir: DataDir | undefined,
+): Promise<Secret<string> | undefined> {
+  if (config.adminToken !== undefined) return config.adminToken === 'off' ? undefined : config.adminToken;
+  const generated = await dataDir?.readOrCreateSecret('admin-token', secretBytes);
+  return generated && new Secret(Buffer.from(generated.reveal()).toString('base64url'));
+}
+
+/** What policies are compiled against; the same for the server and for `mintmark validate`. */
+export function policyContextOf(config: Pick<Config, 'issuer' | 'trustDomain'>): PolicyContext {
+  return {
+    issuer: config.issuer,
+    trustDomain: config.trustDomain,
+    tokenEndpoint: `${config.issuer}${paths.token}`,
+    platforms,
+  };
+}
+
+/** Replicas that start at once race to write the same file; whoever comes second finds it written. */
+async function applyPolicyFile(policyBook: PolicyBook, path: string, attemptsLeft = 5): Promise<void> {
+  const sources = await readPolicyPath(path, 'file');
+  try {
+    await policyBook.replace(sources, {
+      author: 'file',
+      reason: `MINTMARK_POLICY ${path}`,
+      managedBy: 'file',
+    });
+  } catch (error) {
+    if (!(error instanceof RevisionConflict) || attemptsLeft === 1) throw error;
+    await applyPolicyFile(policyBook, path, attemptsLeft - 1);
+  }
+}
+
+function readinessOf(stores: SqlStores, redis: RedisStores | undefined): readonly ReadinessCheck[] {
+  const database: ReadinessCheck = { name: 'database', run: () => stores.ping() };
+  return redis ? [database, { name: 'redis', run: () => redis.ping() }] : [database];
+}
+
+/** Runs the work again and again, one at a time; returns how to stop. */
+function every(
+  millis: number,
+  work: () => Promise<void>,
+  logger: FastifyBaseLogger,
+  complaint: string,
+): () => void {
+  const timer = setInterval(
+    () => work().catch((error) => logger.warn({ err: error }, complaint)),
+    millis,
+  ).unref();
+  return () => clearInterval(timer);
+}
