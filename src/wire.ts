@@ -180,9 +180,8 @@ function connectStores(
   clock: Clock,
   logger: FastifyBaseLogger,
 ) {
-  if (config.databaseUrl === undefined || dataDir !== undefined) {
-    return openPglite({ ...(dataDir ? { dataDir: `${dataDir.path}/pglite` } : {}), clock });
-  }
+  if (dataDir) return openPglite({ dataDir: `${dataDir.path}/pglite`, clock });
+  if (config.databaseUrl === undefined) throw new Error('neither a database nor a data folder');
   return openPostgres({
     url: config.databaseUrl.reveal(),
     ...(config.exchangeDatabaseUrl ? { exchangeUrl: config.exchangeDatabaseUrl.reveal() } : {}),

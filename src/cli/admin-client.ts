@@ -104,7 +104,10 @@ export async function openAdminClient(dependencies: CliDependencies): Promise<Ad
   return {
     getPolicy: async () => understand(policySchema, await call('GET', '/policy')),
     replacePolicy: async (documents, { ifRevision, dryRun, reason }) => {
-      const query = new URLSearchParams({ ...(dryRun ? { dryRun: 'true' } : {}), ...(reason ? { reason } : {}) });
+      const query = new URLSearchParams({
+        ...(dryRun ? { dryRun: 'true' } : {}),
+        ...(reason ? { reason } : {}),
+      });
       const answer = await call('PUT', `/policy${query.size === 0 ? '' : `?${query}`}`, {
         headers: { 'content-type': 'application/json', 'if-match': `"${ifRevision}"` },
         body: JSON.stringify({ documents }),
@@ -116,11 +119,7 @@ export async function openAdminClient(dependencies: CliDependencies): Promise<Ad
 }
 
 /** One request that follows no redirect, since it may carry a token. Throws `CommandFailure` where nobody answers. */
-export async function send(
-  { fetch }: CliDependencies,
-  url: string,
-  init: RequestInit,
-): Promise<Response> {
+export async function send({ fetch }: CliDependencies, url: string, init: RequestInit): Promise<Response> {
   try {
     return await fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(timeoutMillis) });
   } catch (error) {

@@ -1,6 +1,7 @@
 /** A server's problem in the words of the files that caused it. */
-import { describeProblem, type FieldPath, type PolicySource } from '../core/policy-source.ts';
+
 import { documentLabel } from '../core/policy-document.ts';
+import { describeProblem, type FieldPath, type PolicySource } from '../core/policy-source.ts';
 import type { ServerProblem } from './admin-client.ts';
 import { plain } from './paint.ts';
 

@@ -1,7 +1,12 @@
 /** What the whole policy becomes when some documents are applied to it. */
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
 import { documentLabel } from '../core/policy-document.ts';
-import { describeProblem, documentName, type PolicyProblem, type PolicySource } from '../core/policy-source.ts';
+import {
+  describeProblem,
+  documentName,
+  type PolicyProblem,
+  type PolicySource,
+} from '../core/policy-source.ts';
 import type { ServerPolicy } from './admin-client.ts';
 import { CommandFailure } from './exit.ts';
 
@@ -45,7 +50,8 @@ function nameSources(sources: readonly PolicySource[]): readonly (readonly [stri
     seen.add(key);
     return [key, source] as const;
   });
-  if (problems.length > 0) throw new CommandFailure(problems.map(describeProblem).join('\n'), { body: { problems } });
+  if (problems.length > 0)
+    throw new CommandFailure(problems.map(describeProblem).join('\n'), { body: { problems } });
   return named;
 }
 

@@ -13,7 +13,9 @@ export function printDiff({ added, removed, changed }: ServerDiff, paint: Paint)
     ...added.map(({ kind, name }) => paint('green', `+ ${kind}/${plain(name)}`)),
     ...changed.flatMap(({ kind, name, fields }) => [
       paint('yellow', `~ ${kind}/${plain(name)}`),
-      ...fields.map(({ field, before, after }) => `    ${plain(field)}: ${printChange(before, after, paint)}`),
+      ...fields.map(
+        ({ field, before, after }) => `    ${plain(field)}: ${printChange(before, after, paint)}`,
+      ),
     ]),
     ...removed.map(({ kind, name }) => paint('red', `- ${kind}/${plain(name)}`)),
   ];

@@ -21,7 +21,10 @@ export function readServerUrl({ environment }: CliDependencies): string {
 }
 
 /** From `MINTMARK_TOKEN`, its `_FILE`, or the file that an embedded server on this machine leaves in its data folder. */
-export async function readAdminToken(dependencies: CliDependencies, serverUrl: string): Promise<Secret<string>> {
+export async function readAdminToken(
+  dependencies: CliDependencies,
+  serverUrl: string,
+): Promise<Secret<string>> {
   const { environment, readTextFile } = dependencies;
   const { MINTMARK_TOKEN: token, MINTMARK_TOKEN_FILE: path } = environment;
   if (token && path) throw usageFailure('MINTMARK_TOKEN and MINTMARK_TOKEN_FILE are both set: keep one');

@@ -8,7 +8,7 @@ export function suggest(word: string, known: readonly string[]): string {
   const nearest = nearestWord(word, known);
   if (nearest !== undefined) return `did you mean "${nearest}"?`;
   if (known.length === 0) return 'none is known here';
-  const listed = [...known].sort().slice(0, maxListed).join(', ');
+  const listed = [...new Set(known)].sort().slice(0, maxListed).join(', ');
   return `known here: ${listed}${known.length > maxListed ? ', …' : ''}`;
 }
 
@@ -19,7 +19,7 @@ export function quote(word: string): string {
 
 function nearestWord(word: string, known: readonly string[]): string | undefined {
   if (word.length > maxLength) return undefined;
-  const tolerance = Math.max(1, Math.min(3, Math.floor(word.length / 3)));
+  const tolerance = Math.min(3, Math.ceil(word.length / 3));
   const scored = known
     .filter((candidate) => Math.abs(candidate.length - word.length) <= tolerance)
     .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))

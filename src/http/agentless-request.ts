@@ -34,10 +34,6 @@ export function readAgentlessRequest(authorization: string | undefined, body: un
 
 /** `Bearer <token>` (RFC 6750 §2.1), or the bare token that #986 asked for. */
 function readPlatformToken(authorization: string | undefined): Secret<string> {
-  const parts = authorization?.trim().split(/ +/) ?? [];
-  const token = parts.length === 2 && parts[0]?.toLowerCase() === 'bearer' ? parts[1] : parts[0];
-  if (!token || parts.length > 2 || (parts.length === 2 && token === parts[0])) {
-    return refuse('request.credential_missing');
-  }
-  return new Secret(token);
+  const token = /^(?:bearer +)?(?!bearer$)(\S+)$/i.exec(authorization?.trim() ?? '')?.[1];
+  return new Secret(token ?? refuse('request.credential_missing'));
 }

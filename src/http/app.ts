@@ -2,6 +2,7 @@
 import helmet from '@fastify/helmet';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { v7RequestId } from '../core/request-id.ts';
+import { adminMetadataRoutes } from './admin/metadata.ts';
 import { adminRoutes } from './admin/routes.ts';
 import type { HttpDependencies } from './dependencies.ts';
 import { discoveryRoutes } from './discovery-routes.ts';
@@ -62,6 +63,7 @@ export async function buildApp(
   await app.register(healthRoutes, dependencies);
   await app.register(discoveryRoutes, dependencies);
   await app.register(tokenRoutes, dependencies);
+  await app.register(adminMetadataRoutes, dependencies);
   await app.register(adminRoutes, { ...dependencies, prefix: '/admin/v1' });
   return app;
 }

@@ -2,6 +2,7 @@
 import type { FastifySchema } from 'fastify';
 import { z } from 'zod';
 import { grantTypes, paths } from '../core/discovery.ts';
+import { adminMetadataPath } from './admin/metadata.ts';
 import { agentlessBodySchema } from './agentless-request.ts';
 
 const single = z.string().max(65_536);
@@ -19,7 +20,9 @@ const tokenFormSchema = z
     assertion: single.optional().describe('For the grant type jwt-bearer (RFC 7523).'),
     subject_token: single.optional().describe('For the grant type token-exchange (RFC 8693).'),
     subject_token_type: z
-      .enum(['jwt', 'id_token', 'access_token', 'jwt_spiffe'].map((n) => `urn:ietf:params:oauth:token-type:${n}`))
+      .enum(
+        ['jwt', 'id_token', 'access_token', 'jwt_spiffe'].map((n) => `urn:ietf:params:oauth:token-type:${n}`),
+      )
       .optional(),
     requested_token_type: z.literal('urn:ietf:params:oauth:token-type:access_token').optional(),
     client_id: z.string().optional().describe('Where it is sent, it must name the same identity.'),
@@ -115,6 +118,11 @@ export const routeSchemas: Readonly<Record<string, FastifySchema>> = {
     'OpenID Connect discovery',
     json('The metadata.', documentSchema),
   ),
+  [`GET ${adminMetadataPath}`]: discovery(
+    'getAdminMetadata',
+    'The admin API as a protected resource (RFC 9728)',
+    json('The metadata.', documentSchema),
+  ),
   'GET /healthz': operations('getHealth', 'Whether the process lives', {
     200: json('It lives.', z.object({ status: z.literal('ok') })),
   }),
@@ -122,7 +130,9 @@ export const routeSchemas: Readonly<Record<string, FastifySchema>> = {
     200: json('It can.', readinessSchema),
     503: json('It cannot.', readinessSchema),
   }),
-  'GET /openapi.json': operations('getOpenapi', 'This document', { 200: json('OpenAPI 3.1.', documentSchema) }),
+  'GET /openapi.json': operations('getOpenapi', 'This document', {
+    200: json('OpenAPI 3.1.', documentSchema),
+  }),
   'GET /docs': operations('getDocs', 'This document and the error codes, as a page', {
     200: json('A page.', z.string(), 'text/html'),
   }),

@@ -8,7 +8,11 @@ export interface SourceFile {
   readonly lines: number;
   readonly text: string;
   /** Relative to `src/` for our own files, the bare name for packages and `node:` modules. */
-  readonly imports: readonly { readonly target: string; readonly isOurs: boolean; readonly isTypeOnly: boolean }[];
+  readonly imports: readonly {
+    readonly target: string;
+    readonly isOurs: boolean;
+    readonly isTypeOnly: boolean;
+  }[];
 }
 
 const importPattern = /^(?:import|export)\s+(type\s+)?(?:[^'"]*?\sfrom\s+)?['"]([^'"]+)['"]/gm;
@@ -22,12 +26,20 @@ export function readSourceTree(root: string): readonly SourceFile[] {
     .map((path) => {
       const text = readFileSync(join(root, path), 'utf8');
       const specifiers = [
-        ...[...text.matchAll(importPattern)].map((match) => ({ specifier: match[2] ?? '', isTypeOnly: !!match[1] })),
-        ...[...text.matchAll(lazyImportPattern)].map((match) => ({ specifier: match[1] ?? '', isTypeOnly: false })),
+        ...[...text.matchAll(importPattern)].map((match) => ({
+          specifier: match[2] ?? '',
+          isTypeOnly: !!match[1],
+        })),
+        ...[...text.matchAll(lazyImportPattern)].map((match) => ({
+          specifier: match[1] ?? '',
+          isTypeOnly: false,
+        })),
       ];
       const imports = specifiers.map(({ specifier, isTypeOnly }) => {
         const isOurs = specifier.startsWith('.');
-        const target = isOurs ? relative(root, resolve(root, dirname(path), specifier)) : packageName(specifier);
+        const target = isOurs
+          ? relative(root, resolve(root, dirname(path), specifier))
+          : packageName(specifier);
         return { target, isOurs, isTypeOnly };
       });
       return { path, lines: text.split('\n').length - 1, text, imports };
@@ -49,7 +61,9 @@ export function longestImportChain(files: readonly SourceFile[]): readonly strin
     longest.set(path, chain);
     return chain;
   };
-  return files.map((file) => visit(file.path, [])).reduce((best, chain) => (chain.length > best.length ? chain : best));
+  return files
+    .map((file) => visit(file.path, []))
+    .reduce((best, chain) => (chain.length > best.length ? chain : best));
 }
 
 function packageName(specifier: string): string {

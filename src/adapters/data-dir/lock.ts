@@ -36,7 +36,10 @@ export async function lockFolder(folder: string): Promise<{ release(): Promise<v
     }
     // Two challengers of one stale lock: whoever replaced it last has it.
     await sleep(settleMillis);
-    if (read(file) !== mine) refuseIfHeld(folder, file);
+    if (read(file) !== mine) {
+      refuseIfHeld(folder, file);
+      throw new Error(`${folder} was taken by another process while this one started: start it again`);
+    }
   }
   return {
     release: async () => {
@@ -48,7 +51,9 @@ export async function lockFolder(folder: string): Promise<{ release(): Promise<v
 function refuseIfHeld(folder: string, file: string): void {
   const holder = parse(read(file));
   if (holder === undefined || !isAlive(holder)) return;
-  throw new Error(`${folder} is in use by process ${holder.pid}: stop it first, or give this one another folder`);
+  throw new Error(
+    `${folder} is in use by process ${holder.pid}: stop it first, or give this one another folder`,
+  );
 }
 
 function read(file: string): string | undefined {

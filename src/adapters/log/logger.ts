@@ -25,7 +25,12 @@ function describeError(error: unknown): object {
 }
 
 function describeRequest(request: { id?: string; method?: string; url?: string; ip?: string }): object {
-  return { id: request.id, method: request.method, path: request.url?.split('?', 1)[0], remoteAddress: request.ip };
+  return {
+    id: request.id,
+    method: request.method,
+    path: request.url?.split('?', 1)[0],
+    remoteAddress: request.ip,
+  };
 }
 
 function describeResponse(response: { statusCode?: number }): object {

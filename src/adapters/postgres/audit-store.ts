@@ -29,7 +29,8 @@ export function auditStore(log: Database, sink: Database = log): AuditStore {
     maxBatch: 500,
     maxInFlight: sink.maxAppendsInFlight,
     maxQueued: 10_000,
-    overloaded: () => new OAuthError('server.overloaded', { detail: 'too many audit events wait to be written' }),
+    overloaded: () =>
+      new OAuthError('server.overloaded', { detail: 'too many audit events wait to be written' }),
     closed: () => new OAuthError('server.draining'),
   });
   return {

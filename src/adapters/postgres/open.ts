@@ -37,7 +37,11 @@ export interface PostgresConfig {
 export async function openPostgres({ url, exchangeUrl, clock, ...rest }: PostgresConfig): Promise<SqlStores> {
   const database = openPgDatabase({ url, ...rest });
   const hasOwnExchange = exchangeUrl !== undefined && exchangeUrl !== url;
-  return sqlStores(database, hasOwnExchange ? openPgDatabase({ url: exchangeUrl, ...rest }) : database, clock);
+  return sqlStores(
+    database,
+    hasOwnExchange ? openPgDatabase({ url: exchangeUrl, ...rest }) : database,
+    clock,
+  );
 }
 
 export interface PgliteStoreConfig {

@@ -1,5 +1,12 @@
 /** PostgreSQL through node-postgres: bounded waits everywhere, and no way for a dead server to end this process. */
-import { Kysely, PostgresDialect, type PostgresPool, sql } from 'kysely';
+import {
+  Kysely,
+  type PostgresCursor,
+  PostgresDialect,
+  type PostgresPool,
+  type PostgresQueryResult,
+  sql,
+} from 'kysely';
 import pg from 'pg';
 import type { Database, OnBackgroundError } from './database.ts';
 import { listenWithReconnect } from './pg-listener.ts';
@@ -79,17 +86,16 @@ function discardBroken(pool: pg.Pool): PostgresPool {
     connect: async () => {
       const client = await pool.connect();
       let broken = false;
-      const noteFailure = (error: unknown): never => {
-        broken ||= !(error instanceof pg.DatabaseError);
-        throw error;
-      };
-      return {
-        query: (async (text: string, values: unknown[]) =>
-          await client.query(text, values).catch(noteFailure)) as Awaited<
-          ReturnType<PostgresPool['connect']>
-        >['query'],
-        release: () => client.release(broken),
-      };
+      function query<R>(cursor: PostgresCursor<R>): PostgresCursor<R>;
+      function query<R>(text: string, values: readonly unknown[]): Promise<PostgresQueryResult<R>>;
+      function query(text: unknown, values: readonly unknown[] = []): unknown {
+        if (typeof text !== 'string') throw new Error('cursors are not used here');
+        return client.query(text, [...values]).catch((error: unknown) => {
+          broken ||= !(error instanceof pg.DatabaseError);
+          throw error;
+        });
+      }
+      return { query, release: () => client.release(broken) };
     },
     end: () => pool.end(),
     options: pool.options,

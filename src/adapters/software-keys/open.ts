@@ -1,14 +1,7 @@
 /** Signing keys held in this process's memory, and encrypted in the store. */
 import { createHash, createPublicKey, generateKeyPair, type KeyObject, sign } from 'node:crypto';
 import { promisify } from 'node:util';
-import type {
-  Clock,
-  KeyStore,
-  PublicJwk,
-  RefreshableKeyRing,
-  Signer,
-  StoredKey,
-} from '../../core/ports.ts';
+import type { Clock, KeyStore, PublicJwk, RefreshableKeyRing, Signer, StoredKey } from '../../core/ports.ts';
 import type { Secret } from '../../core/secret.ts';
 import { requireKeyEncryptionKey, unwrap, wrap } from './wrap.ts';
 

@@ -21,8 +21,7 @@ export async function validate(dependencies: CliDependencies, options: ValidateO
   const { environment, platforms, out } = dependencies;
   const issuer = options.issuer ?? (environment.MINTMARK_ISSUER || defaultIssuer);
   if (!URL.canParse(issuer)) throw usageFailure(`the issuer is not a URL: ${issuer}`);
-  const trustDomain =
-    options.trustDomain ?? (environment.MINTMARK_TRUST_DOMAIN || new URL(issuer).hostname);
+  const trustDomain = options.trustDomain ?? (environment.MINTMARK_TRUST_DOMAIN || new URL(issuer).hostname);
   if (!isTrustDomainName(trustDomain)) throw usageFailure(`not a SPIFFE trust domain name: ${trustDomain}`);
 
   const sources = await readPolicySources(dependencies, options.file);
@@ -32,6 +31,8 @@ export async function validate(dependencies: CliDependencies, options: ValidateO
     throw error instanceof PolicyRefused ? policyFailure(error) : error;
   }
   const count = sources.length === 1 ? '1 document' : `${sources.length} documents`;
-  out.write(options.json ? `${JSON.stringify({ valid: true, documents: sources.length })}\n` : `${count}: valid\n`);
+  out.write(
+    options.json ? `${JSON.stringify({ valid: true, documents: sources.length })}\n` : `${count}: valid\n`,
+  );
   return exitCodes.done;
 }

@@ -1,6 +1,7 @@
 /** What an admin may do, as scopes of the built-in resource `mintmark-admin`. */
-import type { Secret } from '../../core/secret.ts';
+
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Secret } from '../../core/secret.ts';
 
 export const adminScopes = [
   'policy:read',

@@ -86,7 +86,10 @@ export function policyRoutes(
           }),
           body: z.union([policyBodySchema, z.string()]),
           response: {
-            200: { description: 'What changed.', content: { 'application/json': { schema: replacedSchema } } },
+            200: {
+              description: 'What changed.',
+              content: { 'application/json': { schema: replacedSchema } },
+            },
             ...describedProblems(400, 401, 403, 409, 412, 413, 415, 422, 429, 503),
           },
         },
@@ -132,7 +135,9 @@ function prefersYaml(accept: string | undefined): boolean {
 function expectedRevision(ifMatch: string | undefined, inBody: number | undefined): number | undefined {
   const inHeader = ifMatch === undefined || ifMatch === '*' ? undefined : Number(ifMatch.slice(1, -1));
   if (inHeader !== undefined && inBody !== undefined && inHeader !== inBody) {
-    throw new AdminProblem('malformed-request', { detail: 'If-Match and the body name different revisions.' });
+    throw new AdminProblem('malformed-request', {
+      detail: 'If-Match and the body name different revisions.',
+    });
   }
   return inHeader ?? inBody;
 }

@@ -1,7 +1,7 @@
 /** The policy as the REST API reads and shows it, and the one place where its names change case. */
 import { z } from 'zod';
-import { documentSchemas, type Kind, kinds, type StoredDocument } from '../../core/policy-document.ts';
 import type { PolicyDiff } from '../../core/policy-diff.ts';
+import { documentSchemas, type Kind, kinds, type StoredDocument } from '../../core/policy-document.ts';
 
 const kindSchema = z.enum(Object.keys(documentSchemas) as [Kind, ...Kind[]]);
 const namedSchema = z.object({ kind: kindSchema, name: z.string() });
@@ -47,7 +47,10 @@ export const replaceQuerySchema = z.strictObject({
 });
 
 /** The policy's names on the wire. */
-export function policyBody(revision: number, documents: readonly StoredDocument[]): z.infer<typeof policySchema> {
+export function policyBody(
+  revision: number,
+  documents: readonly StoredDocument[],
+): z.infer<typeof policySchema> {
   return {
     revision,
     documents: documents.map(({ body }) => documentSchema.parse(body)),

@@ -151,7 +151,11 @@ function frameworkProblemOf(error: unknown): AdminProblem {
 }
 
 /** Writes the problem as the answer to this request. */
-export function sendProblem(problem: AdminProblem, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+export function sendProblem(
+  problem: AdminProblem,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
   const { detail, problems: list, headers = {} } = problem.details;
   const body: Problem = {
     type: `urn:mintmark:problem:${problem.slug}`,

@@ -38,11 +38,11 @@ describe('the schema of policy documents', () => {
     },
     {
       title: 'an unknown kind',
-      part: 'kind: Resource',
-      by: 'kind: Resorce',
-      document: 'Resorce/inventory',
+      part: 'kind: Issuer\nmetadata: { name: edge }',
+      by: 'kind: Isuer\nmetadata: { name: edge }',
+      document: 'Isuer/edge',
       field: 'kind',
-      message: 'unknown kind "Resorce": did you mean "Resource"?',
+      message: 'unknown kind "Isuer": did you mean "Issuer"?',
     },
     {
       title: 'a missing field, on the line of what should hold it',
@@ -62,9 +62,9 @@ describe('the schema of policy documents', () => {
     },
     {
       title: 'a name that is no name',
-      part: 'name: prod-cluster',
-      by: 'name: Prod_Cluster/1',
-      document: 'Issuer/Prod_Cluster/1',
+      part: 'name: acme-ci',
+      by: 'name: Acme/1',
+      document: 'Issuer/Acme/1',
       field: 'metadata.name',
       message: 'a name is lower-case letters, digits, ".", "_" and "-"',
     },
@@ -151,12 +151,11 @@ describe('the schema of policy documents', () => {
     },
     {
       title: 'two documents of one kind and name',
-      part: 'metadata: { name: lab.example }',
-      by: 'metadata: { name: prod.example } # again',
-      document: 'TrustDomain/prod.example',
+      part: 'metadata: { name: edge }',
+      by: 'metadata: { name: acme-ci } # again',
+      document: 'Issuer/acme-ci',
       field: 'metadata.name',
-      message:
-        'the name is taken by TrustDomain/prod.example (policy.yaml:31): each TrustDomain needs its own',
+      message: 'the name is taken by Issuer/acme-ci (policy.yaml:14): each Issuer needs its own',
     },
   ]);
 });

@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+/** The command line's process: gathers what the commands are given, runs one, and exits with its code. */
+import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import packageDescription from '../../package.json' with { type: 'json' };
+import { readPolicyPath } from '../adapters/policy-source/read-path.ts';
+import { platforms } from '../credentials/platforms/index.ts';
+import type { CliDependencies } from './dependencies.ts';
+import { runCommand } from './program.ts';
+
+const dependencies: CliDependencies = {
+  environment: process.env,
+  version: packageDescription.version,
+  out: { write: (chunk) => void process.stdout.write(chunk), isTerminal: process.stdout.isTTY === true },
+  err: { write: (chunk) => void process.stderr.write(chunk), isTerminal: process.stderr.isTTY === true },
+  fetch: globalThis.fetch,
+  readTextFile: (path) => readFile(path, 'utf8'),
+  readStandardInput: () => text(process.stdin),
+  readPolicyPath: (path) => readPolicyPath(path, 'rest'),
+  platforms,
+  // The server's own imports take a while, and the other commands do not need them.
+  serve: async () => {
+    const { serve } = await import('../main.ts');
+    return serve(process.env);
+  },
+  migrate: async () => {
+    const [{ openLogger }, { readConfig }, { wallClock }, { migrateStores }] = await Promise.all([
+      import('../adapters/log/logger.ts'),
+      import('../config.ts'),
+      import('../main.ts'),
+      import('../wire.ts'),
+    ]);
+    return migrateStores(readConfig(process.env), wallClock, openLogger({ level: 'warn' }));
+  },
+};
+
+process.exitCode = await runCommand(process.argv.slice(2), dependencies);

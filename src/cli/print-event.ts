@@ -1,0 +1,138 @@
+/** An audit event as a person wants to read it: what was asked, by whom, what came of it and why, then the trace. */
+import { z } from 'zod';
+import { type Paint, plain } from './paint.ts';
+import { sentenceOf } from './reason-sentences.ts';
+
+const text = z.string().optional();
+
+/** What is shown of an event; a later server may say more. */
+export const eventSchema = z.object({
+  request_id: z.string(),
+  at: z.string(),
+  outcome: z.enum(['permitted', 'refused', 'failed']),
+  action: z.string(),
+  remote_address: z.string(),
+  credential_kind: text,
+  issuer: text,
+  trust_domain: text,
+  identity: text,
+  claims: z.record(z.string(), z.json()).optional(),
+  audience: text,
+  resource: text,
+  requested_scopes: z.array(z.string()).optional(),
+  scopes: z.array(z.string()).optional(),
+  grants: z.array(z.string()).optional(),
+  reason: text,
+  detail: text,
+  error_code: text,
+  checks: z
+    .array(z.object({ check: z.string(), grant: text, ok: z.boolean(), expected: text, actual: text }))
+    .optional(),
+  policy_revision: z.int().optional(),
+  jti: text,
+  token_expires_at: text,
+  actor: text,
+  summary: text,
+});
+
+export type ShownEvent = z.infer<typeof eventSchema>;
+
+const labelWidth = 11;
+
+/** Ends with a newline. */
+export function printEvent(event: ShownEvent, paint: Paint): string {
+  const rows = event.action === 'token.exchange' ? exchangeRows(event) : adminRows(event);
+  const lines = rows.flatMap(([label, value]) =>
+    value === undefined || value === '' ? [] : [`${paint('dim', label.padEnd(labelWidth))}${plain(value)}`],
+  );
+  return `${[headline(event, paint), '', ...lines, ...trace(event, paint)].join('\n')}\n`;
+}
+
+function headline({ action, outcome, reason }: ShownEvent, paint: Paint): string {
+  const isExchange = action === 'token.exchange';
+  const subject = isExchange ? 'A token was' : `${plain(action)} was`;
+  if (outcome === 'permitted') {
+    return `${paint('green', '✓')} ${paint('bold', `${subject} ${isExchange ? 'given' : 'done'}.`)}`;
+  }
+  const verdict = outcome === 'refused' ? 'refused' : 'withheld, through no fault of the caller';
+  const because = reason === undefined ? '' : `: ${plain(sentenceOf(reason))}`;
+  return `${paint('red', '✗')} ${paint('bold', `${subject} ${verdict}${because}.`)}`;
+}
+
+type Row = readonly [label: string, value: string | undefined];
+
+function exchangeRows(event: ShownEvent): readonly Row[] {
+  return [
+    ['caller', event.identity ?? 'unproven'],
+    ['vouched by', vouchedBy(event)],
+    ['claims', event.claims && describeClaims(event.claims)],
+    ['asked for', askedFor(event)],
+    ['given', given(event)],
+    ['grants', event.grants?.join(', ')],
+    ...reasonRows(event),
+    ...originRows(event),
+  ];
+}
+
+function adminRows(event: ShownEvent): readonly Row[] {
+  return [
+    ['actor', event.actor ?? 'unproven'],
+    ['summary', event.summary],
+    ...reasonRows(event),
+    ...originRows(event),
+  ];
+}
+
+function reasonRows({ reason, detail, error_code: code }: ShownEvent): readonly Row[] {
+  return [
+    ['reason', reason],
+    ['detail', detail],
+    ['told', code],
+  ];
+}
+
+function originRows(event: ShownEvent): readonly Row[] {
+  const revision = event.policy_revision;
+  return [
+    ['policy', revision === undefined ? undefined : `revision ${revision}`],
+    ['when', event.at],
+    ['from', event.remote_address],
+    ['request', event.request_id],
+  ];
+}
+
+function vouchedBy({ issuer, trust_domain: domain, credential_kind: kind }: ShownEvent): string | undefined {
+  const document = issuer === undefined ? domain && `TrustDomain/${domain}` : `Issuer/${issuer}`;
+  return document === undefined || kind === undefined ? document : `${document} (${kind})`;
+}
+
+function describeClaims(claims: NonNullable<ShownEvent['claims']>): string {
+  return Object.entries(claims)
+    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(', ');
+}
+
+function askedFor({ audience, requested_scopes: scopes }: ShownEvent): string | undefined {
+  const target = audience ?? 'the default target';
+  return scopes === undefined ? target : `${target} with scope ${scopes.join(' ') || '(none)'}`;
+}
+
+function given({ jti, scopes, resource, token_expires_at: end }: ShownEvent): string | undefined {
+  if (jti === undefined) return undefined;
+  const scope =
+    scopes === undefined || scopes.length === 0 ? 'without a scope' : `with scope ${scopes.join(' ')}`;
+  return `a token ${jti} for ${resource ?? 'the resource'} ${scope}${end === undefined ? '' : `, until ${end}`}`;
+}
+
+function trace({ checks = [] }: ShownEvent, paint: Paint): readonly string[] {
+  if (checks.length === 0) return [];
+  return [
+    '',
+    paint('dim', 'what was looked at, in order'),
+    ...checks.flatMap(({ check, grant, ok, expected, actual }) => [
+      `${ok ? paint('green', '✓') : paint('red', '✗')} ${plain(check)}${grant === undefined ? '' : ` of Grant/${plain(grant)}`}`,
+      ...(expected === undefined ? [] : [`    ${paint('dim', 'expected ')}${plain(expected)}`]),
+      ...(actual === undefined ? [] : [`    ${paint('dim', 'actual   ')}${plain(actual)}`]),
+    ]),
+  ];
+}

@@ -1,0 +1,110 @@
+/** The commands and their options; each is a file under `commands/`. */
+import { Command, CommanderError } from 'commander';
+import { type ApplyOptions, apply, diff } from './commands/apply.ts';
+import { migrate } from './commands/migrate.ts';
+import { type TokenOptions, token } from './commands/token.ts';
+import { type ValidateOptions, validate } from './commands/validate.ts';
+import { why } from './commands/why.ts';
+import type { CliDependencies } from './dependencies.ts';
+import { CommandFailure, exitCodes } from './exit.ts';
+import { createPaint } from './paint.ts';
+
+const environmentHelp = `
+Environment:
+  MINTMARK_URL         the server (default: http://127.0.0.1:8080)
+  MINTMARK_TOKEN       the admin token, or its file as MINTMARK_TOKEN_FILE
+                       (default: the embedded server's, in MINTMARK_DATA_DIR)
+
+Exit codes: 0 done, 1 refused or differs, 2 usage.`;
+
+/** Runs one command line, without the program's own name. Resolves with the exit code; never rejects. */
+export async function runCommand(args: readonly string[], dependencies: CliDependencies): Promise<number> {
+  let exitCode: number = exitCodes.done;
+  const program = createProgram(dependencies, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+    return reportFailure(error, dependencies, args.includes('--json'));
+  }
+}
+
+function createProgram(dependencies: CliDependencies, finish: (exitCode: number) => void): Command {
+  const { out, err, version } = dependencies;
+  const program = new Command('mintmark')
+    .description('The token exchange for workloads: platform identity in, short-lived access token out.')
+    .version(version)
+    .option('--json', 'print JSON for scripts')
+    .addHelpText('after', environmentHelp)
+    .showHelpAfterError('(mintmark --help, or --help after a command, shows what there is)')
+    .exitOverride()
+    .configureOutput({ writeOut: out.write, writeErr: err.write });
+
+  const command = (name: string, description: string) =>
+    program.command(name).description(description).copyInheritedSettings(program);
+  const file = ['-f, --file <path...>', 'policy files or folders, YAML or JSON'] as const;
+  const set = ['--set <name>', 'remember these documents as the set of that name'] as const;
+  const prune = ['--prune', 'delete what the set wrote before and the files no longer hold'] as const;
+
+  command('serve', 'Run the server until SIGTERM or SIGINT.').action(async () =>
+    finish(await dependencies.serve()),
+  );
+  command('migrate', "Bring the database's schema up to date.").action(async (_options, self: Command) =>
+    finish(await migrate(dependencies, self.optsWithGlobals())),
+  );
+  command('apply', "Create and replace documents of the server's policy, whole.")
+    .requiredOption(...file)
+    .option(...set)
+    .option(...prune)
+    .option('--reason <text>', 'why, for the history and the audit')
+    .option('--dry-run', 'only say what would change')
+    .action(async (_options, self: Command) =>
+      finish(await apply(dependencies, self.optsWithGlobals<ApplyOptions>())),
+    );
+  command('diff', 'Say what apply would change; exit code 1 where that is anything.')
+    .requiredOption(...file)
+    .option(...set)
+    .option(...prune)
+    .action(async (_options, self: Command) =>
+      finish(await diff(dependencies, self.optsWithGlobals<ApplyOptions>())),
+    );
+  command('validate', 'Check policy files as the server would, without one.')
+    .requiredOption(...file)
+    .option('--issuer <url>', 'the issuer (default: MINTMARK_ISSUER)')
+    .option(
+      '--trust-domain <name>',
+      "the trust domain (default: MINTMARK_TRUST_DOMAIN, or the issuer's host)",
+    )
+    .action(async (_options, self: Command) =>
+      finish(await validate(dependencies, self.optsWithGlobals<ValidateOptions>())),
+    );
+  command('why', 'Show why a request ended as it did.')
+    .argument('<request-id>', 'the request_id of the answer, or its x-request-id header')
+    .action(async (requestId: string, _options, self: Command) =>
+      finish(await why(dependencies, requestId, self.optsWithGlobals())),
+    );
+  command('token', 'Exchange a platform token for an access token, and print it.')
+    .option('--audience <audience>', 'the one target (default: the one that the grants name)')
+    .option('--scope <scopes>', 'scopes, divided by spaces (default: those that the grants name)')
+    .requiredOption('--credential-file <path>', 'where the platform token is; - reads standard input')
+    .option('--decode', "print the token's claims instead, unverified")
+    .action(async (_options, self: Command) =>
+      finish(await token(dependencies, self.optsWithGlobals<TokenOptions>())),
+    );
+  return program;
+}
+
+function reportFailure(error: unknown, { err, environment }: CliDependencies, isJson: boolean): number {
+  const message = error instanceof Error ? error.message : String(error);
+  const body = error instanceof CommandFailure ? error.body : undefined;
+  if (isJson) {
+    err.write(`${JSON.stringify(body ?? { error: message })}\n`);
+  } else {
+    const paint = createPaint(err.isTerminal, environment);
+    err.write(`${paint('red', 'mintmark:')} ${message}\n`);
+  }
+  return error instanceof CommandFailure ? error.exitCode : exitCodes.refused;
+}

@@ -1,0 +1,83 @@
+/** Each reason of the catalogue as a sentence for the person who has to mend it. */
+import type { Reason } from '../core/error.ts';
+
+export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
+  'request.malformed': 'the request could not be read',
+  'request.content_type': 'the body came with a content type that the endpoint does not read',
+  'request.too_large': 'the request was too large',
+  'request.timeout': 'the request took too long to arrive',
+  'request.query_parameters': 'parameters stood in the query string, where logs would keep them',
+  'request.repeated_parameter': 'a parameter that may appear once was repeated',
+  'request.missing_parameter': 'a required parameter was missing',
+  'request.unknown_parameter': 'the body held a parameter that the endpoint does not know',
+  'request.grant_type_unsupported': 'the grant type is not one that Mintmark supports',
+  'request.many_targets': 'more than one audience or resource was asked for at once',
+  'request.target_malformed': 'the resource asked for is not an absolute URI without a fragment',
+  'request.scope_malformed': 'the scope is not a list of scope tokens divided by single spaces',
+  'request.two_client_authentications': 'the client authenticated in two ways at once',
+  'request.client_authentication_unsupported':
+    'the client authenticated with a secret, which Mintmark does not keep',
+  'request.client_assertion_type_unsupported': 'the client assertion type is not one that Mintmark supports',
+  'request.client_id_mismatch': 'client_id names someone other than the identity that was proven',
+  'request.credential_missing': 'the Authorization header held no platform token',
+  'request.token_type_unsupported': 'the token type is not one that this endpoint supports',
+  'request.actor_token_unsupported': 'actor tokens are not supported',
+  'request.claim_not_allowed': 'no grant lets the caller add claims of its own',
+
+  'credential.malformed': 'the credential is not a well-formed token',
+  'credential.type_mismatch': 'the credential is not of the type that the request declared',
+  'credential.header_refused': 'the credential’s header holds a parameter that is never trusted',
+  'credential.algorithm_refused':
+    'the credential is signed with an algorithm that is not allowed for its issuer',
+  'credential.type_refused': 'the credential’s header says that it is not a token of this kind',
+  'credential.unknown_issuer': 'no Issuer document has the credential’s issuer',
+  'credential.unknown_trust_domain': 'no TrustDomain document has the SVID’s trust domain',
+  'credential.ambiguous_issuer': 'more than one Issuer document vouches for the credential',
+  'credential.key_unknown': 'the issuer publishes no key with the credential’s key id',
+  'credential.signature_invalid': 'the credential’s signature does not verify with the issuer’s key',
+  'credential.claim_missing': 'the credential lacks a claim that it must have',
+  'credential.claim_malformed': 'a claim of the credential does not have the form that it must have',
+  'credential.expired': 'the credential has expired',
+  'credential.not_yet_valid': 'the credential is not valid yet',
+  'credential.issued_in_future': 'the credential says that it was issued in the future: compare the clocks',
+  'credential.too_old': 'the credential was issued longer ago than its Issuer document allows',
+  'credential.lifetime_too_long': 'the credential lives longer than a genuine token of its platform does',
+  'credential.audience_mismatch': 'the credential was made for another audience',
+  'credential.audience_not_sole': 'the credential has other audiences besides ours',
+  'credential.requirement_unmet': 'a claim does not have the value that the Issuer document requires',
+  'credential.platform_refused': 'the credential does not hold what its platform’s tokens hold',
+  'credential.subject_unmappable':
+    'the claims give no legal SPIFFE ID by the Issuer document’s subject template',
+  'credential.spiffe_id_invalid': 'the credential’s subject is not a legal SPIFFE ID',
+  'credential.replayed': 'the credential may be used once, and was used before',
+  'credential.keys_unavailable': 'the issuer’s keys could not be fetched',
+
+  'policy.delegation_not_permitted':
+    'client and subject are not the same identity, and no grant permits that',
+  'policy.unknown_resource': 'no Resource document has the audience that was asked for',
+  'policy.no_grant': 'no grant on that resource is for this identity',
+  'policy.no_default_target': 'no target was named, and the identity’s grants do not name one default',
+  'policy.scope_not_permitted': 'a scope was asked for that no grant permits',
+  'policy.unavailable': 'the policy has not been loaded yet',
+
+  'admin.token_missing': 'the request carried no admin token',
+  'admin.token_refused': 'the admin token was wrong, or admin tokens are switched off',
+  'admin.scope_missing': 'the admin token lacks a scope',
+  'admin.not_found': 'there was nothing at that address',
+  'admin.managed_by_file': 'the change touched documents that only the operator’s file may change',
+  'admin.revision_conflict': 'the policy had changed since the revision that the change was made on',
+  'admin.policy_refused': 'the policy has mistakes, so nothing was changed',
+
+  'server.rate_limited': 'the address had caused too many refusals',
+  'server.overloaded': 'the server had too much to do',
+  'server.draining': 'the server was shutting down',
+  'server.audit_unavailable': 'the audit could not be written, so nothing was released',
+  'server.replay_guard_unavailable': 'it could not be known whether the credential had been used before',
+  'server.signer_unavailable': 'no signature could be made',
+  'server.unexpected': 'something failed that should not: see the server’s log for this request id',
+};
+
+/** The sentence of a reason, or the reason itself where this version does not know it. */
+export function sentenceOf(reason: string): string {
+  return Object.hasOwn(reasonSentences, reason) ? (reasonSentences[reason as Reason] ?? reason) : reason;
+}
