@@ -32,22 +32,32 @@ const tokenFormSchema = z
   })
   .describe('A form; parameters that are not listed are ignored.');
 
-const tokenSchema = z.object({
-  access_token: z.string(),
-  issued_token_type: z.string().optional().describe('Where the grant type is token-exchange.'),
-  token_type: z.literal('Bearer'),
-  expires_in: z.int().describe('Seconds.'),
-  scope: z.string().optional().describe('Absent where the token has no scope.'),
+const agentlessSchema = agentlessBodySchema.extend({
+  audience: agentlessBodySchema.shape.audience.describe('Absent: the one that the grants name as default.'),
+  scope: agentlessBodySchema.shape.scope.describe('Absent: the default scopes of the grants.'),
+  additional_claims: z.record(z.string(), z.unknown()).optional(),
 });
 
-const refusalSchema = z.object({
-  error: z.string().describe('The code of the RFC, as in `invalid_target`.'),
-  error_description: z.string().describe('A fixed sentence; it says nothing of policy or keys.'),
-  error_uri: z.string().describe('What to do about it.'),
-  request_id: z.string().describe('Opens the whole reason for an admin: `mintmark why REQUEST_ID`.'),
-});
+const tokenSchema = z
+  .object({
+    access_token: z.string(),
+    issued_token_type: z.string().optional().describe('Where the grant type is token-exchange.'),
+    token_type: z.literal('Bearer'),
+    expires_in: z.int().describe('Seconds.'),
+    scope: z.string().optional().describe('Absent where the token has no scope.'),
+  })
+  .meta({ id: 'Token', description: 'RFC 6749 §5.1.' });
 
-const documentSchema = z.record(z.string(), z.json());
+const refusalSchema = z
+  .object({
+    error: z.string().describe('The code of the RFC, as in `invalid_target`.'),
+    error_description: z.string().describe('A fixed sentence; it says nothing of policy or keys.'),
+    error_uri: z.string().describe('What to do about it.'),
+    request_id: z.string().describe('Opens the whole reason for an admin: `mintmark why REQUEST_ID`.'),
+  })
+  .meta({ id: 'Refusal', description: 'RFC 6749 §5.2.' });
+
+const documentSchema = z.record(z.string(), z.unknown());
 const keysSchema = z.object({
   keys: z.array(z.looseObject({ kty: z.string(), kid: z.string(), alg: z.string(), use: z.string() })),
 });
@@ -100,7 +110,7 @@ export const routeSchemas: Readonly<Record<string, FastifySchema>> = {
     summary: 'Exchange a platform token for a token, with one fetch',
     description: 'The platform token stands in `Authorization`, with or without the scheme `Bearer`.',
     security: [{ platform: [] }],
-    body: agentlessBodySchema,
+    body: agentlessSchema,
     response: tokenResponses,
   },
   [`GET ${paths.jwks}`]: discovery(

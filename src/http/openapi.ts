@@ -1,13 +1,34 @@
 /** The OpenAPI 3.1 document, rendered from the routes' own schemas; served at `GET /openapi.json`. */
-import swagger from '@fastify/swagger';
+import swagger, { type SwaggerTransformObject } from '@fastify/swagger';
 import type { FastifyPluginAsync } from 'fastify';
-import { createJsonSchemaTransform } from 'fastify-type-provider-zod';
+import { createJsonSchemaTransform, createJsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import type { HttpDependencies } from './dependencies.ts';
 import { routeSchemas } from './openapi-routes.ts';
 
 const documentMaxAgeSeconds = 300;
 
-const transform = createJsonSchemaTransform({});
+const zodToJsonConfig: NonNullable<
+  NonNullable<Parameters<typeof createJsonSchemaTransform>[0]>['zodToJsonConfig']
+> = {
+  // zod bounds every integer by what a double holds, which no reader wants to know.
+  override: ({ jsonSchema }) => {
+    if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+    if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
+  },
+};
+const transform = createJsonSchemaTransform({ zodToJsonConfig });
+const addNamedSchemas = createJsonSchemaTransformObject({ zodToJsonConfig });
+
+/** Each named schema comes in two forms, as input and as output; only those that a route refers to stay. */
+const transformObject: SwaggerTransformObject = (document) => {
+  const rendered = addNamedSchemas(document);
+  if (!('components' in rendered) || rendered.components?.schemas === undefined) return rendered;
+  const paths = JSON.stringify(rendered.paths);
+  for (const name of Object.keys(rendered.components.schemas)) {
+    if (!paths.includes(`"#/components/schemas/${name}"`)) delete rendered.components.schemas[name];
+  }
+  return rendered;
+};
 
 const registerOpenapi: FastifyPluginAsync<HttpDependencies> = async (app, { settings }) => {
   await app.register(swagger, {
@@ -38,6 +59,7 @@ const registerOpenapi: FastifyPluginAsync<HttpDependencies> = async (app, { sett
       const { method, url } = route.route;
       return transform({ ...route, schema: schema ?? routeSchemas[`${method} ${url}`] ?? {} });
     },
+    transformObject,
   });
 
   app.get('/openapi.json', async (_request, reply) =>

@@ -57,11 +57,16 @@ describe('GET /openapi.json', () => {
     expect(document.servers).toEqual([{ url: testIssuer }]);
   });
 
-  it('is OpenAPI 3.1, and puts the wire names of the audit event in it', () => {
+  it('is OpenAPI 3.1, and resolves every reference within itself', () => {
     expect(document.openapi).toBe('3.1.0');
-    const event = document.paths['/admin/v1/audit-events/{request_id}']?.get?.responses['200'];
-    expect(JSON.stringify(event)).toContain('policy_revision');
-    expect(JSON.stringify(event)).not.toContain('policyRevision');
+    const references = [...JSON.stringify(document).matchAll(/"\$ref":"([^"]+)"/g)].map(([, to]) => to);
+    expect(references.length).toBeGreaterThan(10);
+    const named = Object.keys(document.components.schemas).map((name) => `#/components/schemas/${name}`);
+    expect([...new Set(references)].sort()).toEqual(named.sort());
+  });
+
+  it('names the fields of an audit event as the wire does', () => {
+    expect(document.components.schemas.AuditEvent?.properties).toHaveProperty('policy_revision');
   });
 });
 

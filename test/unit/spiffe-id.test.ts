@@ -45,7 +45,9 @@ describe('parseSpiffeId', () => {
 
   it('gives back each legal id with its trust domain', () => {
     const trustDomain = fc.stringMatching(/^[a-z0-9._-]{1,40}$/);
-    const segment = fc.stringMatching(/^[a-zA-Z0-9._-]{1,20}$/).filter((text) => text !== '.' && text !== '..');
+    const segment = fc
+      .stringMatching(/^[a-zA-Z0-9._-]{1,20}$/)
+      .filter((text) => text !== '.' && text !== '..');
     fc.assert(
       fc.property(trustDomain, fc.array(segment, { minLength: 1, maxLength: 6 }), (domain, segments) => {
         const id = parseSpiffeId(`spiffe://${domain}/${segments.join('/')}`);

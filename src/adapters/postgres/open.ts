@@ -55,7 +55,8 @@ export async function openPglite({ clock, ...config }: PgliteStoreConfig): Promi
   return sqlStores(database, database, clock);
 }
 
-function sqlStores(database: Database, exchangeDatabase: Database, clock: Clock): SqlStores {
+/** The stores over databases that are open already; `close` closes them. */
+export function sqlStores(database: Database, exchangeDatabase: Database, clock: Clock): SqlStores {
   const databases = new Set([database, exchangeDatabase]);
   const audit = auditStore(database, exchangeDatabase);
   return {

@@ -23,7 +23,10 @@ export function auditEventRoutes(
           params: z.object({
             request_id: z.uuid().describe('The `request_id` of the answer, or its `x-request-id` header.'),
           }),
-          response: { 200: auditEventSchema, ...describedProblems(400, 401, 404, 429, 503) },
+          response: {
+            200: { description: 'The event.', content: { 'application/json': { schema: auditEventSchema } } },
+            ...describedProblems(400, 401, 403, 404, 429, 503),
+          },
         },
       },
       async (request, reply) => {
@@ -35,7 +38,10 @@ export function auditEventRoutes(
             detail: `No audit event has the request id ${requestId}. Refusals past an address's cap leave none.`,
           });
         }
-        return reply.header('cache-control', 'no-store').send(auditEventBody(event));
+        return reply
+          .header('cache-control', 'no-store')
+          .type('application/json; charset=utf-8')
+          .send(auditEventBody(event));
       },
     );
   };

@@ -17,7 +17,10 @@ export const auditEventSchema = z
     issuer: z.string().optional().describe('The Issuer document that vouched for the caller.'),
     trust_domain: z.string().optional(),
     identity: z.string().optional().describe('The SPIFFE ID that was proven.'),
-    claims: z.record(z.string(), z.json()).optional().describe('The verified claims that the audit keeps.'),
+    claims: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .describe('The verified claims that the audit keeps.'),
     audience: z.string().optional(),
     resource: z.string().optional(),
     requested_scopes: z.array(z.string()).optional(),
@@ -46,7 +49,7 @@ export const auditEventSchema = z
     actor: z.string().optional(),
     summary: z.string().optional(),
   })
-  .describe('One attempt: who asked for what, what was decided and why.');
+  .meta({ id: 'AuditEvent', description: 'One attempt: who asked for what, what was decided and why.' });
 
 export type AuditEventBody = z.infer<typeof auditEventSchema>;
 

@@ -7,7 +7,7 @@ const kindSchema = z.enum(Object.keys(documentSchemas) as [Kind, ...Kind[]]);
 const namedSchema = z.object({ kind: kindSchema, name: z.string() });
 
 const documentSchema = z
-  .record(z.string(), z.json())
+  .record(z.string(), z.unknown())
   .describe(`A document of apiVersion mintmark/v1 and kind ${kinds.join(', ')}.`);
 
 export const policySchema = z.object({
@@ -30,7 +30,7 @@ export const diffSchema = z.object({
   changed: z.array(
     namedSchema.extend({
       fields: z.array(
-        z.object({ field: z.string(), before: z.json().optional(), after: z.json().optional() }),
+        z.object({ field: z.string(), before: z.unknown().optional(), after: z.unknown().optional() }),
       ),
     }),
   ),

@@ -63,7 +63,7 @@ export const problemSchema = z
     request_id: z.string(),
     problems: z.array(policyProblemSchema).optional().describe('What is wrong with a refused policy.'),
   })
-  .describe('Problem details, RFC 9457.');
+  .meta({ id: 'Problem', description: 'Problem details, RFC 9457.' });
 
 export type Problem = z.infer<typeof problemSchema>;
 

@@ -33,7 +33,10 @@ export function statusRoutes(authorize: Authorize, dependencies: HttpDependencie
           ...secured,
           operationId: 'getStatus',
           summary: 'What this replica runs on',
-          response: { 200: statusSchema, ...describedProblems(401, 403, 429, 503) },
+          response: {
+            200: { description: 'This replica.', content: { 'application/json': { schema: statusSchema } } },
+            ...describedProblems(401, 403, 429, 503),
+          },
         },
       },
       async (request, reply) => {
@@ -41,14 +44,17 @@ export function statusRoutes(authorize: Authorize, dependencies: HttpDependencie
         const { isReady, checks } = await reportReadiness(readiness, isDraining());
         const policy = policyBook.current();
         const signing = keyRing.signer().kid;
-        return reply.header('cache-control', 'no-store').send({
-          issuer: settings.issuer,
-          versions: { mintmark: settings.version, node: process.versions.node },
-          policy: { revision: policy.revision, documents: countByKind(policy) },
-          keys: keyRing.publicKeys().map(({ kid, alg }) => ({ kid, alg, signing: kid === signing })),
-          ready: isReady,
-          checks,
-        });
+        return reply
+          .header('cache-control', 'no-store')
+          .type('application/json; charset=utf-8')
+          .send({
+            issuer: settings.issuer,
+            versions: { mintmark: settings.version, node: process.versions.node },
+            policy: { revision: policy.revision, documents: countByKind(policy) },
+            keys: keyRing.publicKeys().map(({ kid, alg }) => ({ kid, alg, signing: kid === signing })),
+            ready: isReady,
+            checks,
+          });
       },
     );
   };

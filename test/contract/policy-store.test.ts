@@ -1,0 +1,207 @@
+/** The contract of PolicyStore. */
+import { expect, test, vi } from 'vitest';
+import type { Json } from '../../src/core/json.ts';
+import type { ManagedBy, StoredDocument } from '../../src/core/policy-document.ts';
+import { type PolicyChange, RevisionConflict } from '../../src/core/ports.ts';
+import { describeSql, select } from './backends.ts';
+
+const at = Date.UTC(2026, 5, 1, 12, 0, 0, 123);
+
+function grant(
+  name: string,
+  spec: Json = { resource: 'inventory' },
+  managedBy: ManagedBy = 'rest',
+): StoredDocument {
+  return {
+    kind: 'Grant',
+    name,
+    managedBy,
+    body: { apiVersion: 'mintmark/v1', kind: 'Grant', metadata: { name }, spec },
+  };
+}
+
+function change(baseRevision: number, documents: readonly StoredDocument[]): PolicyChange {
+  return { baseRevision, documents, author: 'spiffe://mintmark.example/admin', reason: 'a test', at };
+}
+
+describeSql('policy store', (backend) => {
+  test('begins empty at revision 0', async () => {
+    expect(await backend.stores.policy.load()).toEqual({ revision: 0, documents: [] });
+    expect(await backend.stores.policy.revision()).toBe(0);
+  });
+
+  test('gives back each document as it was written', async () => {
+    const { policy } = backend.stores;
+    const awkward = grant('awkward', {
+      zebra: 1,
+      apple: ['a "quoted" \\ {comma,} NULL', '', "it's", 'NULL'],
+      unicode: 'déjà \u{1f511} \u0000 \ud800',
+      number: 1.5e-7,
+      nothing: null,
+      nested: { truth: true, empty: {}, list: [] },
+    });
+    const documents = [awkward, grant('orders', { resource: 'inventory' }, 'file')];
+    expect(await policy.replace(change(0, documents))).toBe(1);
+    const loaded = await policy.load();
+    expect(loaded).toEqual({ revision: 1, documents });
+    const spec = (loaded.documents[0]?.body as { spec: object }).spec;
+    expect(Object.keys(spec)).toEqual(['zebra', 'apple', 'unicode', 'number', 'nothing', 'nested']);
+  });
+
+  test('replaces the whole policy, and keeps what each change did', async () => {
+    const { policy } = backend.stores;
+    await policy.replace(change(0, [grant('kept'), grant('altered'), grant('dropped')]));
+    const second = [grant('kept'), grant('altered', { resource: 'orders' }), grant('new')];
+    expect(await policy.replace(change(1, second))).toBe(2);
+    expect((await policy.load()).documents).toEqual([
+      grant('altered', { resource: 'orders' }),
+      grant('kept'),
+      grant('new'),
+    ]);
+    const changes = await select<{ name: string; before: Json; after: Json }>(
+      backend.database,
+      'select name, before, after from policy_changes where revision = 2 order by name',
+    );
+    const stored = ({ managedBy, body }: StoredDocument) => ({ managedBy, body });
+    expect(changes).toEqual([
+      {
+        name: 'altered',
+        before: stored(grant('altered')),
+        after: stored(grant('altered', { resource: 'orders' })),
+      },
+      { name: 'dropped', before: stored(grant('dropped')), after: null },
+      { name: 'new', before: null, after: stored(grant('new')) },
+    ]);
+    const [revision] = await select<{ at: Date; author: string; reason: string }>(
+      backend.database,
+      'select at, author, reason from policy_revisions where revision = 2',
+    );
+    expect(revision).toEqual({
+      at: new Date(at),
+      author: 'spiffe://mintmark.example/admin',
+      reason: 'a test',
+    });
+  });
+
+  test('a change that alters nothing keeps the revision; a change of who manages it does not', async () => {
+    const { policy } = backend.stores;
+    await policy.replace(change(0, [grant('a'), grant('b')]));
+    expect(await policy.replace(change(1, [grant('b'), grant('a')]))).toBe(1);
+    expect(await policy.revision()).toBe(1);
+    expect(await policy.replace(change(1, [grant('b'), grant('a', { resource: 'inventory' }, 'file')]))).toBe(
+      2,
+    );
+  });
+
+  test('refuses a change made on another revision, and changes nothing', async () => {
+    const { policy } = backend.stores;
+    await policy.replace(change(0, [grant('a')]));
+    await expect(policy.replace(change(0, [grant('b')]))).rejects.toThrow(RevisionConflict);
+    await expect(policy.replace(change(2, [grant('b')]))).rejects.toThrow(RevisionConflict);
+    expect(await policy.load()).toEqual({ revision: 1, documents: [grant('a')] });
+  });
+
+  test('refuses a document given twice, and changes nothing', async () => {
+    const { policy } = backend.stores;
+    await expect(policy.replace(change(0, [grant('a'), grant('a')]))).rejects.toThrow('Grant/a twice');
+    expect(await policy.revision()).toBe(0);
+  });
+
+  test('of ten changes at once on one revision exactly one is made', async () => {
+    const writers = Array.from({ length: 10 }, (_, index) => {
+      const { policy } = index < 2 ? backend.replica() : backend.stores;
+      return policy.replace(change(0, [grant(`writer-${index}`)]));
+    });
+    const results = await Promise.allSettled(writers);
+    const made = results.filter(({ status }) => status === 'fulfilled');
+    const refused = results.filter(
+      (result) => result.status === 'rejected' && result.reason instanceof RevisionConflict,
+    );
+    expect([made.length, refused.length]).toEqual([1, 9]);
+    const { revision, documents } = await backend.stores.policy.load();
+    expect([revision, documents.length]).toEqual([1, 1]);
+  });
+
+  test('a reader beside a writer never sees half a change', async () => {
+    const { policy } = backend.stores;
+    const reader = backend.replica().policy;
+    let isWriting = true;
+    const read = async () => {
+      const seen: { revision: number; names: number[] }[] = [];
+      while (isWriting) {
+        const { revision, documents } = await reader.load();
+        seen.push({ revision, names: documents.map(({ name }) => Number(name.split('-')[0])) });
+      }
+      return seen;
+    };
+    const seen = read();
+    for (let revision = 0; revision < 20; revision += 1) {
+      await policy.replace(
+        change(
+          revision,
+          [1, 2, 3].map((index) => grant(`${revision + 1}-${index}`)),
+        ),
+      );
+    }
+    isWriting = false;
+    const snapshots = await seen;
+    expect(snapshots.length).toBeGreaterThan(0);
+    for (const { revision, names } of snapshots) {
+      expect(names).toEqual(revision === 0 ? [] : [revision, revision, revision]);
+    }
+  });
+
+  test('tells other replicas of a change until they stop listening', async () => {
+    const listener = vi.fn();
+    const stop = backend.replica().policy.onChange(listener);
+    // Listening begins in the background; changes are made until one is heard.
+    let revision = 0;
+    await vi.waitFor(
+      async () => {
+        revision = await backend.stores.policy.replace(change(revision, [grant(`g-${revision}`)]));
+        expect(listener).toHaveBeenCalled();
+      },
+      { timeout: 10_000, interval: 100 },
+    );
+    stop();
+    listener.mockClear();
+    const control = vi.fn();
+    const stopControl = backend.stores.policy.onChange(control);
+    await vi.waitFor(
+      async () => {
+        revision = await backend.stores.policy.replace(change(revision, [grant(`g-${revision}`)]));
+        expect(control).toHaveBeenCalled();
+      },
+      { timeout: 10_000, interval: 100 },
+    );
+    stopControl();
+    expect(listener).not.toHaveBeenCalled();
+  });
+
+  test('writes only what changed among 100,000 grants', { timeout: 120_000 }, async () => {
+    const { policy } = backend.stores;
+    const documents = Array.from({ length: 100_000 }, (_, index) =>
+      grant(`grant-${String(index).padStart(6, '0')}`, {
+        subjects: [{ spiffeId: `spiffe://prod.example/workload-${index}` }],
+        resource: 'inventory',
+        scopes: ['items:read', 'items:write'],
+      }),
+    );
+    const started = performance.now();
+    await policy.replace(change(0, documents));
+    const written = performance.now();
+    await policy.replace(change(1, documents.with(50_000, grant('grant-050000', { resource: 'orders' }))));
+    const altered = performance.now();
+    expect((await policy.load()).documents.length).toBe(100_000);
+    const loaded = performance.now();
+    const lap = (from: number, to: number) => `${Math.round(to - from)} ms`;
+    console.log(
+      `100,000 grants: write ${lap(started, written)}, change one ${lap(written, altered)}, load ${lap(altered, loaded)}`,
+    );
+    const rows = await select<{ name: string }>(
+      backend.database,
+      'select name from policy_documents where revision = 2',
+    );
+    expect(rows).toEqual([{ name: 'grant-050000' }]);
+  });
+});

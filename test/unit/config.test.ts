@@ -1,0 +1,133 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { afterAll, describe, expect, it } from 'vitest';
+import { ConfigRefused, readConfig } from '../../src/config.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'mintmark-config-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const key = Buffer.alloc(32, 1).toString('base64');
+const shared = { DATABASE_URL: 'postgresql://u:canary@db/m', MINTMARK_KEY_ENCRYPTION_KEY: key };
+
+const problemsOf = (environment: Record<string, string>) => {
+  try {
+    readConfig(environment);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigRefused)) throw error;
+    return error.problems;
+  }
+};
+
+describe('readConfig', () => {
+  it('needs nothing', () => {
+    expect(readConfig({})).toMatchObject({
+      issuer: 'http://127.0.0.1:8080',
+      trustDomain: '127.0.0.1',
+      listen: { host: '127.0.0.1', port: 8080 },
+      dataDir: '.mintmark',
+      databaseUrl: undefined,
+      redisUrl: undefined,
+      adminToken: undefined,
+      trustedProxies: [],
+    });
+  });
+
+  it('takes the issuer from where it listens, and the trust domain from the issuer', () => {
+    expect(readConfig({ MINTMARK_LISTEN: 'localhost:9' })).toMatchObject({ issuer: 'http://localhost:9' });
+    expect(readConfig({ MINTMARK_ISSUER: 'https://sts.example' })).toMatchObject({
+      trustDomain: 'sts.example',
+    });
+    expect(readConfig({ MINTMARK_LISTEN: '[::1]:9', MINTMARK_TRUST_DOMAIN: 'a' })).toMatchObject({
+      issuer: 'http://[::1]:9',
+    });
+  });
+
+  it('ignores what Kubernetes injects for a Service of that name, and empty variables', () => {
+    expect(
+      problemsOf({
+        MINTMARK_PORT: 'tcp://10.0.0.1:80',
+        MINTMARK_PORT_80_TCP: 'tcp://10.0.0.1:80',
+        MINTMARK_SERVICE_HOST: '10.0.0.1',
+        MINTMARK_POLICY: '',
+      }),
+    ).toEqual([]);
+  });
+
+  it('reads secrets from files, and hides them', () => {
+    const path = join(folder, 'key');
+    writeFileSync(path, `${key}\n`);
+    const config = readConfig({ DATABASE_URL: shared.DATABASE_URL, MINTMARK_KEY_ENCRYPTION_KEY_FILE: path });
+    expect(config.keyEncryptionKey?.reveal()).toEqual(new Uint8Array(32).fill(1));
+    expect(inspect(config, { depth: 9 }) + JSON.stringify(config)).not.toMatch(/canary|AQEB/);
+  });
+
+  it.each([
+    ['an unknown name', { MINTMARK_POLICIES: 'x' }, 'MINTMARK_POLICIES: is not a setting of this version'],
+    ['an issuer over http', { MINTMARK_ISSUER: 'http://sts.example' }, 'MINTMARK_ISSUER: must be https'],
+    [
+      'an issuer with a path',
+      { MINTMARK_ISSUER: 'https://sts.example/a' },
+      'MINTMARK_ISSUER: is not an origin alone',
+    ],
+    [
+      'an issuer with a slash',
+      { MINTMARK_ISSUER: 'https://sts.example/' },
+      'MINTMARK_ISSUER: is not an origin alone',
+    ],
+    ['no issuer off loopback', { MINTMARK_LISTEN: '0.0.0.0:80' }, 'MINTMARK_ISSUER: is required'],
+    ['a bad address', { MINTMARK_LISTEN: '8080' }, 'MINTMARK_LISTEN: is not host:port'],
+    ['a bad port', { MINTMARK_LISTEN: '127.0.0.1:70000' }, 'MINTMARK_LISTEN: is not host:port'],
+    [
+      'a bad trust domain',
+      { MINTMARK_TRUST_DOMAIN: 'A' },
+      'MINTMARK_TRUST_DOMAIN: is not a SPIFFE trust domain',
+    ],
+    ['an IPv6 issuer alone', { MINTMARK_LISTEN: '[::1]:1' }, 'MINTMARK_TRUST_DOMAIN: is required'],
+    [
+      'a database without a key',
+      { DATABASE_URL: shared.DATABASE_URL },
+      'MINTMARK_KEY_ENCRYPTION_KEY: is required',
+    ],
+    ['a short key', { MINTMARK_KEY_ENCRYPTION_KEY: 'AQ==' }, 'MINTMARK_KEY_ENCRYPTION_KEY: is not 32 bytes'],
+    ['a short admin token', { MINTMARK_ADMIN_TOKEN: 'canary' }, 'MINTMARK_ADMIN_TOKEN: is shorter than 32'],
+    [
+      'another database',
+      { ...shared, DATABASE_URL: 'mysql://canary' },
+      'DATABASE_URL: is not a URL of the form',
+    ],
+    ['another cache', { REDIS_URL: 'http://canary' }, 'REDIS_URL: is not a URL of the form'],
+    [
+      'proxies by name',
+      { MINTMARK_TRUSTED_PROXIES: 'proxy' },
+      'MINTMARK_TRUSTED_PROXIES: is not a comma-separated',
+    ],
+    [
+      'a file that is not there',
+      { MINTMARK_ADMIN_TOKEN_FILE: '/nowhere' },
+      'MINTMARK_ADMIN_TOKEN_FILE: cannot be read',
+    ],
+    [
+      'a value and a file',
+      { MINTMARK_ADMIN_TOKEN: 'off', MINTMARK_ADMIN_TOKEN_FILE: '/nowhere' },
+      'MINTMARK_ADMIN_TOKEN_FILE: is given beside',
+    ],
+    [
+      'an exchange role without a database',
+      { MINTMARK_EXCHANGE_DATABASE_URL: 'postgresql://canary' },
+      'MINTMARK_EXCHANGE_DATABASE_URL: has no use',
+    ],
+  ])('refuses %s', (_name, environment, problem) => {
+    const problems = problemsOf(environment as Record<string, string>);
+    expect(problems).toEqual([expect.stringContaining(problem)]);
+    expect(problems.join()).not.toContain('canary');
+  });
+
+  it('reports every problem at once', () => {
+    expect(problemsOf({ MINTMARK_X: '1', MINTMARK_LISTEN: 'x', MINTMARK_TRUST_DOMAIN: '-A-' })).toHaveLength(
+      3,
+    );
+  });
+});
