@@ -41,7 +41,11 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
     .addHelpText('after', environmentHelp)
     .showHelpAfterError('(mintmark --help, or --help after a command, shows what there is)')
     .exitOverride()
-    .configureOutput({ writeOut: out.write, writeErr: err.write });
+    .configureOutput({
+      writeOut: out.write,
+      writeErr: err.write,
+      outputError: (message, write) => write(message.replace(/^error:/, 'mintmark:')),
+    });
 
   const command = (name: string, description: string) =>
     program.command(name).description(description).copyInheritedSettings(program);

@@ -1,5 +1,5 @@
 /** One attempt to get a token, and the audit event that is filled in as its facts arrive. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { AuditEvent } from './audit.ts';
 import type { Decision } from './decide.ts';
 import type { OAuthError } from './error.ts';
@@ -67,7 +67,7 @@ export function noteRefusal(event: AuditEvent, refusal: OAuthError): void {
 
 /** SHA-256, base64url: joins events of one token without keeping it. */
 function hashOf(token: string): string {
-  return createHash('sha256').update(token).digest('base64url');
+  return hash('sha256', token, 'base64url');
 }
 
 const maxNotedLength = 512;

@@ -1,5 +1,6 @@
 /** The policy in force: keeps the compiled snapshot fresh, and makes changes whole or not at all. */
 import { OAuthError } from './error.ts';
+import { ManagedByFile } from './managed-by-file.ts';
 import type { PolicyContext, PolicySnapshot } from './policy.ts';
 import { compilePolicy } from './policy-compile.ts';
 import { diffPolicies, isEmptyDiff, type PolicyDiff } from './policy-diff.ts';
@@ -7,18 +8,7 @@ import type { ManagedBy, StoredDocument } from './policy-document.ts';
 import { documentName, type PolicySource, sourcesFromStored, storedFromSources } from './policy-source.ts';
 import { type Clock, type PolicyStore, RevisionConflict } from './ports.ts';
 
-/** A write over REST on documents that only the operator's file may change. */
-export class ManagedByFile extends Error {
-  override readonly name = 'ManagedByFile';
-  /** `Grant/orders`. */
-  readonly documents: readonly string[];
-
-  constructor(documents: readonly string[]) {
-    const listed = documents.slice(0, 10).join(', ');
-    super(`managed by the operator's policy file, so change it there: ${listed}`);
-    this.documents = documents;
-  }
-}
+export { ManagedByFile };
 
 export interface PlanOptions {
   /** Whose documents the sources replace, all of them; the other side's stay as they are. */

@@ -45,8 +45,6 @@ function compileGrant(
   if (spec.maxTokenLifetime !== undefined && spec.maxTokenLifetime > maxLifetimeSeconds) {
     report(['maxTokenLifetime'], 'must be at most 24h');
   }
-  const notAfter = spec.notAfter === undefined ? undefined : Date.parse(spec.notAfter);
-  if (Number.isNaN(notAfter)) report(['notAfter'], 'is not a date that exists');
 
   const scopes = new Set(spec.scopes);
   for (const [index, scope] of spec.defaultScopes.entries()) {
@@ -75,7 +73,7 @@ function compileGrant(
     defaultScopes: spec.defaultScopes,
     maxTokenLifetimeSeconds: spec.maxTokenLifetime,
     isDefault: spec.default,
-    notAfter,
+    notAfter: spec.notAfter === undefined ? undefined : Date.parse(spec.notAfter),
   };
 }
 

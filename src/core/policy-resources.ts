@@ -6,8 +6,8 @@ import { type Problems, placeOf } from './policy-problems.ts';
 import type { PolicySource } from './policy-source.ts';
 
 /** The admin API's own resource; no document may stand for it. */
-export const adminResourceName = 'mintmark-admin';
-export const adminAudience = (issuer: string): string => `${issuer}/admin/v1`;
+const adminResourceName = 'mintmark-admin';
+const adminAudience = (issuer: string): string => `${issuer}/admin/v1`;
 
 const maxLifetimeSeconds = 86_400;
 

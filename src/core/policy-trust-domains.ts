@@ -6,7 +6,6 @@ import type { TrustDomainDocument } from './policy-document.ts';
 import type { Problems } from './policy-problems.ts';
 import type { FieldPath } from './policy-source.ts';
 import { privateHostsProblems } from './private-hosts.ts';
-import { isTrustDomainName } from './spiffe-id.ts';
 import { trustedUrlProblem } from './trusted-url.ts';
 
 const defaultServeStaleSeconds = 3600;
@@ -23,12 +22,8 @@ export function compileTrustDomains(
     const { bundle, audiences, onStale } = document.spec;
     const report = (path: FieldPath, message: string) => problems.add(source, path, message);
 
-    if (!isTrustDomainName(name)) {
-      report(
-        ['metadata', 'name'],
-        'must be the name of a trust domain: prod.example, not spiffe://prod.example',
-      );
-    } else if (name === context.trustDomain) {
+    // Every legal document name is a legal name of a trust domain too (SPIFFE-ID §2.1).
+    if (name === context.trustDomain) {
       report(
         ['metadata', 'name'],
         'is Mintmark’s own trust domain, in which no one else may issue: name another one',

@@ -95,8 +95,8 @@ export function stringClaim(claims: JsonObject, name: string): string | undefine
 function numericDate(claims: JsonObject, name: string): number | undefined {
   if (!Object.hasOwn(claims, name)) return undefined;
   const value = claims[name];
-  // `1e999` is JSON for Infinity, and a string would compare by its digits.
-  if (typeof value !== 'number' || !Number.isFinite(value) || value < 0 || value > maxNumericDate) {
+  // A string would compare by its digits, and `1e999` is JSON for Infinity: beyond the greatest date, as it should be.
+  if (typeof value !== 'number' || value < 0 || value > maxNumericDate) {
     refuse('credential.claim_malformed', `${name} is ${echo(value)}, not a time in seconds`);
   }
   return value;

@@ -76,16 +76,17 @@ function formOption(name: string, value: string | { readonly file: string }, fol
 
 const maxLineLength = 92;
 
-/** Fills lines as far as they go, each but the last with a backslash after it. */
+/** One line where that is short enough; else the options below the URL, each line but the last with a backslash after it. */
 function joinOptions(options: readonly string[]): readonly string[] {
-  const lines: string[] = [];
-  for (const option of options) {
-    const last = lines.at(-1);
-    if (last !== undefined && `${last} ${option} \\`.length <= maxLineLength && lines.length > 1) {
-      lines[lines.length - 1] = `${last} ${option}`;
-    } else {
-      lines.push(lines.length === 0 ? option : `  ${option}`);
-    }
+  const whole = options.join(' ');
+  if (whole.length <= maxLineLength) return [whole];
+  const [command = '', ...rest] = options;
+  const lines = [command];
+  for (const option of rest) {
+    const last = lines.at(-1) ?? '';
+    if (lines.length > 1 && `${last} ${option} \\`.length <= maxLineLength)
+      lines.push(`${lines.pop()} ${option}`);
+    else lines.push(`  ${option}`);
   }
   return lines.map((text, index) => (index === lines.length - 1 ? text : `${text} \\`));
 }

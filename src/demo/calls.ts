@@ -14,8 +14,16 @@ export const files = {
 
 export const alphaScope = 'alpha profile email';
 
+/** What each workload got from its platform or trust domain. */
+export interface Credentials {
+  readonly orders: string;
+  readonly reports: string;
+  readonly billing: string;
+}
+
 /** Puts a new credential of each workload into its file, as a platform does before the old one expires. */
-export async function writeCredentials({ platform, trustDomain, mintmark, writePrivate }: Stage) {
+export async function writeCredentials(stage: Stage): Promise<Credentials> {
+  const { platform, trustDomain, mintmark, writePrivate } = stage;
   const [orders, reports, billing] = await Promise.all([
     platform.issueToken('orders', mintmark.url),
     platform.issueToken('reports', mintmark.url),

@@ -1,43 +1,53 @@
 /** `npm run demo -- --keep`: everything stays up, the credentials stay fresh, and there are commands to paste. */
-import { relative } from 'node:path';
 import { curlLines, send } from './call.ts';
 import { askForAlpha, askForBeta, authorization, callService, files, writeCredentials } from './calls.ts';
-import { commandPath } from './mintmark-process.ts';
-import type { Stage } from './stage.ts';
+import { ownTrustDomain, type Stage } from './stage.ts';
 import type { Terminal } from './terminal.ts';
 
+const grantFile = 'reports-on-alpha.yaml';
+const grant = `apiVersion: mintmark/v1
+kind: Grant
+metadata: { name: reports-on-alpha }
+spec:
+  subjects:
+    - spiffeId: spiffe://${ownTrustDomain}/demo-cluster/ns/shop/sa/reports
+  resource: alpha
+  scopes: [alpha, profile, email]
+`;
 const renewMillis = 120_000; // well before the shortest of them, five minutes, is over
 
 /** Prints the commands and renews the credentials until the stage's signal is aborted. */
 export async function keepStage(stage: Stage, terminal: Terminal): Promise<void> {
-  const command = relative(process.cwd(), commandPath);
+  stage.writePrivate(grantFile, grant);
   const from = (call: Parameters<typeof curlLines>[0]) => curlLines(call, '$D/');
 
   terminal.step(6, 'Your turn: everything stays up until Ctrl-C');
   terminal.say('Paste into another terminal, in this folder. Credentials are renewed every two minutes.');
-  terminal.request([
+  terminal.command([
     `export D=${stage.folder}`,
     `export MINTMARK_URL=${stage.mintmark.url} MINTMARK_DATA_DIR=$D/data`,
   ]);
   terminal.blank();
   terminal.say('Exchange, and use the token:');
-  terminal.request(from(askForAlpha(stage, files.orders)));
-  terminal.request(from(askForBeta(stage)));
-  terminal.request(from(callService(stage.alphaUrl, files.alphaToken)));
-  terminal.request(from(callService(stage.betaUrl, files.alphaToken)));
+  terminal.command(from(askForAlpha(stage, files.orders)));
+  terminal.command(from(askForBeta(stage)));
+  terminal.command(from(callService(stage.alphaUrl, files.alphaToken)));
+  terminal.command(from(callService(stage.betaUrl, files.alphaToken)));
   terminal.blank();
   terminal.say('Be refused, and ask why:');
-  terminal.request(from(askForAlpha(stage, files.reports)));
-  terminal.request([`node ${command} why REQUEST_ID`]);
+  terminal.command(from(askForAlpha(stage, files.reports)));
+  terminal.command([`npx mintmark why REQUEST_ID`]);
   terminal.blank();
-  terminal.say(
-    'Grant `reports` alpha, then be refused no more: edit the policy, see what differs, apply it:',
-  );
-  terminal.request([`$EDITOR $D/policy.yaml && node ${command} diff -f $D/policy.yaml`]);
+  terminal.say('Grant it, beside the policy of the file, and ask again:');
+  terminal.command([`npx mintmark diff -f $D/${grantFile}`]);
+  terminal.command([`npx mintmark apply -f $D/${grantFile}`]);
+  terminal.command(from(askForAlpha(stage, files.reports)));
   terminal.blank();
-  terminal.row('documents', `${stage.mintmark.url}/docs`);
-  terminal.row('keys', `${stage.mintmark.url}/.well-known/jwks.json`);
-  terminal.row('server log', stage.mintmark.logFile);
+  terminal.rows([
+    ['documents', `${stage.mintmark.url}/docs`],
+    ['keys', `${stage.mintmark.url}/.well-known/jwks.json`],
+    ['server log', stage.mintmark.logFile],
+  ]);
 
   const renewal = setInterval(() => {
     renew(stage).catch((error) => {

@@ -21,7 +21,7 @@ export interface MintmarkProcess {
   stop(): Promise<void>;
 }
 
-export const commandPath = fileURLToPath(new URL('../cli/mintmark.ts', import.meta.url));
+const commandPath = fileURLToPath(new URL('../cli/mintmark.ts', import.meta.url));
 
 const readyTimeoutMillis = 60_000;
 const pollMillis = 25;

@@ -33,7 +33,6 @@ export async function startPlatform(): Promise<Platform> {
       new SignJWT({
         'kubernetes.io': {
           namespace,
-          pod: { name: `${workload}-6f9c`, uid: randomUUID() },
           serviceaccount: { name: workload, uid: randomUUID() },
         },
       })

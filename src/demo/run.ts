@@ -15,13 +15,16 @@ async function run(options: { readonly keep: boolean }): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => interruption.abort());
   }
-  process.stdout.once('error', () => interruption.abort()); // nobody reads on: `npm run demo | head`
+  process.stdout.on('error', () => interruption.abort()); // nobody reads on: `npm run demo | head`
   const { signal } = interruption;
   const startedAt = performance.now();
   let isTold = false;
   await using stack = new AsyncDisposableStack();
   try {
     terminal.title('Mintmark', 'credential → identity → grant → token');
+    terminal.blank();
+    terminal.say('Mintmark takes the identity that a platform already gives a workload, and gives one');
+    terminal.say('short-lived access token for it. Here is that, with real processes and real tokens.');
     terminal.step(1, 'Everything starts, on this machine alone');
     const stage = await setStage(terminal, stack, signal);
     await tellStory(stage, terminal);

@@ -44,13 +44,11 @@ export async function setStage(
     writeFileSync(join(folder, name), text, { mode: 0o600 });
 
   const platform = started(await startPlatform());
-  terminal.row('platform', platform.url, 'a cluster: signs a token for each workload, publishes its keys');
   const trustDomain = started(await startTrustDomain(foreignTrustDomain));
-  terminal.row(
-    'trust domain',
-    trustDomain.url,
-    `spiffe://${foreignTrustDomain}: issues SVIDs, publishes its bundle`,
-  );
+  terminal.rows([
+    ['platform', platform.url, 'a cluster: signs a token for each workload, publishes its keys'],
+    ['trust domain', trustDomain.url, `spiffe://${foreignTrustDomain}: issues SVIDs, publishes its bundle`],
+  ]);
 
   const policy = readFileSync(new URL('./policy.yaml', import.meta.url), 'utf8')
     .replaceAll('http://127.0.0.1:7001', platform.url)
@@ -68,13 +66,15 @@ export async function setStage(
   stack.defer(() => mintmark.stop());
   await mintmark.untilReady(signal);
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-  terminal.row('mintmark', mintmark.url, `on its embedded store, ready in ${seconds} s`);
-
   const knowing = { issuer: mintmark.url };
   const alpha = started(await startResourceServer({ audience: 'alpha', scope: 'alpha', ...knowing }));
   const beta = started(await startResourceServer({ audience: 'beta', scope: 'beta', ...knowing }));
-  terminal.row('alpha', alpha.url, 'a protected service: knows the URL of mintmark, shares no secret');
-  terminal.row('beta', beta.url, 'another one');
+  terminal.rows([
+    ['mintmark', mintmark.url, `on its embedded store, ready in ${seconds} s`],
+    ['policy', 'src/demo/policy.yaml', 'one Issuer, one TrustDomain, two Resources, two Grants'],
+    ['alpha', alpha.url, 'a protected service: knows the URL of mintmark, shares no secret'],
+    ['beta', beta.url, 'another one'],
+  ]);
   return {
     folder,
     platform,

@@ -1,20 +1,21 @@
 /** The demo's story, from the first credential to the record of it. Each step checks what it shows. */
 import { readFileSync } from 'node:fs';
-import { type Answer, type Call, curlLines, send } from './call.ts';
+import { decodeJwt } from 'jose';
+import { type Answer, curlLines, send } from './call.ts';
 import {
   alphaScope,
   askForAlpha,
   askForBeta,
   authorization,
+  type Credentials,
   callService,
   files,
   readEvent,
   writeCredentials,
 } from './calls.ts';
-import { ExpectationFailed, expectEqual } from './expectation.ts';
+import { createNarrator, type Narrator } from './narrator.ts';
 import { foreignTrustDomain, ownTrustDomain, type Stage } from './stage.ts';
 import type { Terminal } from './terminal.ts';
-import { shortenTokens, showToken } from './token-view.ts';
 
 const ordersId = `spiffe://${ownTrustDomain}/demo-cluster/ns/shop/sa/orders`;
 const reportsId = `spiffe://${ownTrustDomain}/demo-cluster/ns/shop/sa/reports`;
@@ -22,124 +23,112 @@ const billingId = `spiffe://${foreignTrustDomain}/billing`;
 
 /** Tells steps 2 to 5. Throws `ExpectationFailed` at the first promise that does not hold. */
 export async function tellStory(stage: Stage, terminal: Terminal): Promise<void> {
+  const narrator = createNarrator(stage, terminal);
   const credentials = await writeCredentials(stage);
-  const tokens: string[] = [];
-  const requestIds: string[] = [];
+  await exchangePlatformToken(stage, narrator, credentials);
+  await exchangeSvid(stage, narrator, credentials);
+  await refuseWithoutGrant(stage, narrator);
+  await showRecord(stage, narrator, credentials);
+}
 
-  /** Shows the call, sends it, shows the answer. */
-  const ask = async (call: Call): Promise<Answer> => {
-    terminal.request(curlLines(call));
-    const answer = await send(call, stage.folder, stage.signal);
-    const { elapsedMillis, body } = answer;
-    terminal.answer(answer.status, `in ${Math.max(1, Math.round(elapsedMillis))} ms`);
-    for (const [name, value] of Object.entries(body)) {
-      terminal.row(name, shortenTokens(typeof value === 'string' ? value : JSON.stringify(value)));
-    }
-    return answer;
-  };
-  /** The same with an exchange, whose request id is kept for the last step. */
-  const exchange = async (call: Call): Promise<Answer> => {
-    const answer = await ask(call);
-    if (answer.requestId !== undefined) requestIds.push(answer.requestId);
-    return answer;
-  };
-  const keepToken = (answer: Answer, file: string): string => {
-    const { access_token: token } = answer.body;
-    if (typeof token !== 'string') throw new ExpectationFailed('the answer holds no access_token');
-    tokens.push(token);
-    stage.writePrivate(file, authorization(token));
-    return token;
-  };
-  const expect = (sentence: string, actual: unknown, expected: unknown) =>
-    expectEqual(terminal, sentence, actual, expected);
-
+async function exchangePlatformToken(stage: Stage, narrator: Narrator, { orders }: Credentials) {
+  const { terminal, exchange, use, decode, expect } = narrator;
   terminal.step(2, 'A workload of the platform: one request, nothing installed, no secret stored');
-  terminal.say('The platform gave the workload `orders` this token:');
-  terminal.blank();
-  showToken(terminal, credentials.orders, { sub: 'who it is', aud: 'made for mintmark' });
-  terminal.blank();
+  decode('The platform gave the workload `orders` this token:', orders, {
+    sub: 'who it is',
+    aud: 'whom it is for: mintmark',
+  });
   terminal.say('A Grant says what that workload may have:');
   terminal.blank();
   terminal.quote(policyDocument(stage, 'Grant', 'orders-on-alpha'));
-  const alphaAnswer = await exchange(askForAlpha(stage, files.orders));
-  expect('mintmark verifies the token with the keys of its issuer, and mints one', alphaAnswer.status, 200);
-  const alphaToken = keepToken(alphaAnswer, files.alphaToken);
+
+  const minted = await exchange(askForAlpha(stage, files.orders));
+  expect('mintmark verifies it with the keys of its issuer, and mints a token', minted.status, 200);
+  const token = narrator.keepToken(minted, files.alphaToken);
   terminal.blank();
-  terminal.say('The token, decoded:');
-  terminal.blank();
-  showToken(terminal, alphaToken, {
-    header: 'RFC 9068',
-    sub: 'always a SPIFFE ID',
-    aud: 'for one service',
-    scope: 'asked for and granted',
+  decode('The token, decoded, is an access token of RFC 9068:', token, {
+    sub: 'who it is, always as a SPIFFE ID',
+    aud: 'this service and no other',
+    scope: 'as asked: the Grant permits all of it',
   });
-  const atAlpha = await ask(callService(stage.alphaUrl, files.alphaToken));
-  expect(
-    'alpha accepts it',
-    [atAlpha.status, atAlpha.body],
-    [200, { service: 'alpha', sub: ordersId, aud: 'alpha', scope: alphaScope }],
-  );
-  const atBeta = await ask(callService(stage.betaUrl, files.alphaToken));
-  expect('beta refuses it: it is not for beta', refusalOf(atBeta), [401, 'invalid_token']);
+  terminal.say('alpha and beta read the public keys of mintmark, and validate alone:');
 
+  const atAlpha = await use(callService(stage.alphaUrl, files.alphaToken));
+  const seen = { service: 'alpha', sub: ordersId, aud: 'alpha', scope: alphaScope };
+  expect('alpha accepts it', [atAlpha.status, atAlpha.body], [200, seen]);
+  const atBeta = await use(callService(stage.betaUrl, files.alphaToken));
+  expect('beta refuses it', refusalOf(atBeta), [401, 'invalid_token']);
+}
+
+async function exchangeSvid(stage: Stage, narrator: Narrator, { billing }: Credentials) {
+  const { terminal, exchange, use, decode, expect } = narrator;
   terminal.step(3, 'A SPIFFE workload: its JWT-SVID is its OAuth client authentication');
-  terminal.say(`The trust domain gave the workload \`billing\` this SVID:`);
-  terminal.blank();
-  showToken(terminal, credentials.billing, { sub: 'already a SPIFFE ID' });
-  const betaAnswer = await exchange(askForBeta(stage));
-  expect('mintmark verifies the SVID with the bundle of its trust domain', betaAnswer.status, 200);
-  keepToken(betaAnswer, files.betaToken);
-  const billingAtBeta = await ask(callService(stage.betaUrl, files.betaToken));
-  expect(
-    'beta accepts the token',
-    [billingAtBeta.status, billingAtBeta.body],
-    [200, { service: 'beta', sub: billingId, aud: 'beta', scope: 'beta' }],
-  );
-  const billingAtAlpha = await ask(callService(stage.alphaUrl, files.betaToken));
-  expect('alpha refuses it: it is not for alpha', refusalOf(billingAtAlpha), [401, 'invalid_token']);
+  decode('The trust domain gave the workload `billing` this SVID:', billing, {
+    sub: 'who it is',
+    aud: 'whom it is for: mintmark',
+  });
+  terminal.say('Any OAuth client that can send a client assertion can ask:');
 
-  terminal.step(4, 'A workload without a grant: refused, and the reason is not for the caller');
-  terminal.say('`reports` has a good token of the same platform, and no Grant names it:');
+  const minted = await exchange(askForBeta(stage), {
+    expires_in: 'beta allows 10 minutes, the SVID has less',
+  });
+  expect('mintmark verifies it with the bundle of its trust domain, and mints a token', minted.status, 200);
+  const token = narrator.keepToken(minted, files.betaToken);
+  const [ends = Infinity, limit = 0] = [decodeJwt(token).exp, decodeJwt(billing).exp];
+  expect('the token does not outlive the SVID', ends <= limit, true);
+
+  const atBeta = await use(callService(stage.betaUrl, files.betaToken));
+  const seen = { service: 'beta', sub: billingId, aud: 'beta', scope: 'beta' };
+  expect('beta accepts it', [atBeta.status, atBeta.body], [200, seen]);
+  const atAlpha = await use(callService(stage.alphaUrl, files.betaToken));
+  expect('alpha refuses it', refusalOf(atAlpha), [401, 'invalid_token']);
+}
+
+async function refuseWithoutGrant(stage: Stage, { terminal, exchange, expect }: Narrator) {
+  terminal.step(4, 'A workload without a grant: refused, and only the admin learns why');
+  terminal.say('`reports` has a good token of the same platform, but no Grant names it:');
   const refused = await exchange(askForAlpha(stage, files.reports));
   expect('no grant, no token', refusalOf(refused), [400, 'invalid_target']);
-  const refusedId = String(refused.body.request_id);
   terminal.blank();
-  terminal.say('The caller learns nothing about the policy. The admin asks with the request_id:');
-  terminal.request([`mintmark why ${refusedId}`]);
-  const why = await stage.mintmark.why(refusedId, stage.signal);
-  terminal.quote(why);
-  expect(
-    'the answer names the reason, the identity and the grant that was looked at',
-    [why.includes('policy.no_grant'), why.includes(reportsId), why.includes('orders-on-alpha')],
-    [true, true, true],
+  terminal.say(
+    'The answer says nothing about the policy. Its request_id opens the whole reason, for the admin:',
   );
 
-  terminal.step(5, 'What was recorded: each attempt, before its token left');
-  stage.writePrivate(files.admin, authorization(stage.mintmark.readAdminToken()));
+  const requestId = String(refused.body.request_id);
+  terminal.request([`mintmark why ${requestId}`]);
+  const why = await stage.mintmark.why(requestId, stage.signal);
+  terminal.quote(why);
+  const isNamed = ['policy.no_grant', reportsId, 'orders-on-alpha'].map((text) => why.includes(text));
+  expect('the reason, the identity and the grant that was looked at', isNamed, [true, true, true]);
+}
+
+async function showRecord(stage: Stage, narrator: Narrator, credentials: Credentials) {
+  const { terminal, requestIds, tokens, expect } = narrator;
+  terminal.step(5, 'What was recorded: each attempt, before its answer left');
+  const adminToken = stage.mintmark.readAdminToken();
+  stage.writePrivate(files.admin, authorization(adminToken));
+  const calls = requestIds.map((requestId) => readEvent(stage, requestId));
   const events: Answer['body'][] = [];
-  for (const requestId of requestIds) {
-    const { body } = await send(readEvent(stage, requestId), stage.folder, stage.signal);
-    events.push(body);
-    const why = typeof body.reason === 'string' ? body.reason : `by ${String(body.grants)}`;
-    terminal.row(String(body.outcome), `${String(body.identity)} → ${String(body.resource)}`, why);
-  }
-  terminal.blank();
-  expect(
-    `${events.length} attempts, ${events.length} audit events`,
-    events.map(({ outcome, identity }) => [outcome, identity]),
-    [
-      ['permitted', ordersId],
-      ['permitted', billingId],
-      ['refused', reportsId],
-    ],
+  for (const call of calls) events.push((await send(call, stage.folder, stage.signal)).body);
+
+  terminal.say('The admin API answers for each request_id:');
+  terminal.request(calls.slice(0, 1).flatMap((call) => curlLines(call)));
+  terminal.rows(
+    events.map(({ outcome, identity, resource, reason, grants }) => [
+      String(outcome),
+      `${identity} → ${resource}`,
+      String(reason ?? grants),
+    ]),
   );
-  const secrets = [...Object.values(credentials), ...tokens, stage.mintmark.readAdminToken()];
+  const told = events.map(({ outcome, identity }) => [outcome, identity]);
+  expect(`${events.length} attempts, ${events.length} audit events`, told, [
+    ['permitted', ordersId],
+    ['permitted', billingId],
+    ['refused', reportsId],
+  ]);
+  const secrets = [...Object.values(credentials), ...tokens, adminToken];
   const written = `${JSON.stringify(events)}${readFileSync(stage.mintmark.logFile, 'utf8')}`;
-  expect(
-    'neither the audit nor the log of the server holds a credential or a token',
-    findSecrets(secrets, written),
-    [],
-  );
+  expect('no credential and no token in the audit or in the server’s log', countFound(secrets, written), 0);
 }
 
 /** Status and error code, which is all that a caller may build on. */
@@ -147,23 +136,16 @@ function refusalOf({ status, body }: Answer): readonly unknown[] {
   return [status, body.error];
 }
 
-/** The numbers of the secrets whose signature, or whole text, stands in `text`. */
-function findSecrets(secrets: readonly string[], text: string): readonly number[] {
-  return secrets.flatMap((secret, index) =>
-    text.includes(secret.split('.').at(-1) ?? secret) ? [index] : [],
-  );
+/** How many of the secrets stand in the text, whole or by their signature alone. */
+function countFound(secrets: readonly string[], text: string): number {
+  return secrets.filter((secret) => text.includes(secret.split('.').at(-1) ?? secret)).length;
 }
 
 /** One document of the policy as it was written, without its comments and its first line. */
 function policyDocument({ policy }: Stage, kind: string, name: string): string {
-  const documents = policy.split(/^---\n/m);
-  const found = documents.find(
-    (text) => text.includes(`\nkind: ${kind}\n`) && text.includes(`{ name: ${name} }`),
-  );
+  const found = policy
+    .split(/^---\n/m)
+    .find((text) => text.includes(`\nkind: ${kind}\n`) && text.includes(`{ name: ${name} }`));
   if (found === undefined) throw new Error(`the policy has no ${kind} ${name}`);
-  return found
-    .split('\n')
-    .filter((line) => !/^(#|apiVersion)/.test(line))
-    .join('\n')
-    .trim();
+  return found.replaceAll(/^(#|apiVersion).*\n/gm, '').trim();
 }

@@ -1,24 +1,30 @@
 /** How the demo looks: numbered steps, aligned rows, requests, answers, and colour on a terminal that wants it. */
 import { stripVTControlCharacters, styleText } from 'node:util';
 
-export type Style = Exclude<Parameters<typeof styleText>[0], readonly unknown[]>;
+type Style = Exclude<Parameters<typeof styleText>[0], readonly unknown[]>;
 
 export interface Terminal {
   title(text: string, subtitle: string): void;
   step(number: number, text: string): void;
   /** A sentence of the story. */
   say(text: string): void;
-  /** A label, a value and, dimmed, what there is to know about it. */
-  row(label: string, value: string, note?: string): void;
+  /** Rows aligned with each other. */
+  rows(rows: readonly Row[]): void;
   /** Text that stands as it is, line by line, such as a policy document. */
   quote(text: string): void;
+  /** A command that the demo carries out itself. */
   request(lines: readonly string[]): void;
-  answer(status: number, text: string): void;
+  /** A command to paste: nothing stands before it. */
+  command(lines: readonly string[]): void;
+  answer(status: number, elapsedMillis: number, summary?: string): void;
   /** An expectation that held. */
   held(text: string): void;
   failed(text: string): void;
   blank(): void;
 }
+
+/** A label, a value and, dimmed, what there is to know about it. */
+export type Row = readonly [label: string, value: string, note?: string | undefined];
 
 export interface OutputStream {
   readonly isTTY?: boolean;
@@ -26,10 +32,10 @@ export interface OutputStream {
 }
 
 const indent = '   ';
-const labelWidth = 14;
+const minLabelWidth = 12;
 
 /** Whether to write colour (https://no-color.org: any value that is not empty switches it off). */
-export function wantsColour(stream: OutputStream, environment: NodeJS.ProcessEnv): boolean {
+function wantsColour(stream: OutputStream, environment: NodeJS.ProcessEnv): boolean {
   return stream.isTTY === true && !environment.NO_COLOR && environment.TERM !== 'dumb';
 }
 
@@ -42,7 +48,7 @@ export function openTerminal(stream: OutputStream, environment: NodeJS.ProcessEn
   return {
     title: (text, subtitle) => {
       line();
-      line(`${paint('bold', text)}  ${paint('dim', subtitle)}`);
+      line(`${paint('bold', text)}  ${subtitle}`);
     },
     step: (number, text) => {
       line();
@@ -50,13 +56,18 @@ export function openTerminal(stream: OutputStream, environment: NodeJS.ProcessEn
       line();
     },
     say: (text) => line(`${indent}${text}`),
-    row: (label, value, note) => {
-      const noted = note === undefined ? '' : paint('dim', `  ← ${note}`);
-      line(`${indent}${paint('dim', label.padEnd(labelWidth))}  ${plain(value)}${noted}`);
+    rows: (rows) => {
+      const width = Math.max(minLabelWidth, ...rows.map(([label]) => label.length));
+      for (const [label, value, note] of rows) {
+        const shown = note === undefined ? plain(value) : paint('bold', plain(value));
+        const noted = note === undefined ? '' : paint('dim', `  ← ${note}`);
+        line(`${indent}${paint('dim', label.padEnd(width))}  ${shown}${noted}`);
+      }
     },
     quote: (text) => {
-      for (const quoted of text.split('\n'))
-        line(`${indent}${paint('dim', '│')} ${stripVTControlCharacters(quoted)}`);
+      for (const quoted of text.split('\n')) {
+        line(`${indent}${paint('dim', '│')} ${stripVTControlCharacters(quoted)}`.trimEnd());
+      }
     },
     request: (lines) => {
       line();
@@ -64,9 +75,16 @@ export function openTerminal(stream: OutputStream, environment: NodeJS.ProcessEn
         line(`${indent}${paint('dim', index === 0 ? '$' : ' ')} ${paint('cyan', text)}`);
       }
     },
-    answer: (status, text) => {
+    command: (lines) => {
+      line();
+      for (const text of lines) line(`${indent}${paint('cyan', text)}`);
+    },
+    answer: (status, elapsedMillis, summary = '') => {
       const style = status < 300 ? 'green' : 'yellow';
-      line(`${indent}${paint('dim', '→')} ${paint(style, `${status}`)} ${paint('dim', text)}`);
+      const elapsed = paint('dim', `in ${Math.max(1, Math.round(elapsedMillis))} ms`);
+      line(
+        `${indent}${paint('dim', '→')} ${paint(style, `${status}`)} ${elapsed}  ${plain(summary)}`.trimEnd(),
+      );
     },
     held: (text) => line(`${indent}${paint('green', '✓')} ${text}`),
     failed: (text) => line(`${indent}${paint('red', '✗')} ${text}`),

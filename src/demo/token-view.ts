@@ -1,17 +1,17 @@
 /** A JWT as a person reads it: decoded, not verified, one row a claim. */
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import type { Terminal } from './terminal.ts';
+import type { Row, Terminal } from './terminal.ts';
 
 /** What to say beside a claim, by its path. */
 export type ClaimNotes = Readonly<Record<string, string>>;
 
 /** Prints header and claims. Nested claims stand under their path, as a policy document names them. */
 export function showToken(terminal: Terminal, token: string, notes: ClaimNotes = {}): void {
-  terminal.row('header', JSON.stringify(decodeProtectedHeader(token)), notes.header);
   const claims = decodeJwt(token);
-  for (const [path, value] of flatten(claims)) {
-    terminal.row(path, describe(path, value, claims.iat), notes[path]);
-  }
+  terminal.rows([
+    ['header', JSON.stringify(decodeProtectedHeader(token)), notes.header],
+    ...flatten(claims).map(([path, value]): Row => [path, describe(path, value, claims.iat), notes[path]]),
+  ]);
 }
 
 /** The text with the middle of each JWT in it left out: enough to recognise, not enough to use. */

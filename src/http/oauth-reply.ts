@@ -30,7 +30,8 @@ export function sendRefusal(request: FastifyRequest, reply: FastifyReply, error:
     },
     'token request refused',
   );
-  if (status === 401) reply.header('www-authenticate', challengeFor(refusal, request));
+  const challenge = status === 401 ? challengeFor(refusal, request) : undefined;
+  if (challenge !== undefined) reply.header('www-authenticate', challenge);
   if (status === 429) reply.header('retry-after', rateLimitedRetrySeconds);
   if (status === 503) reply.header('retry-after', retryAfterSeconds);
   return send(reply, status, {
@@ -58,12 +59,17 @@ function statusOf(refusal: OAuthError): number {
   }
 }
 
-/** RFC 6749 §5.2 wants the scheme that the client tried; RFC 6750 §3.1 names the error only where a token came. */
-function challengeFor(refusal: OAuthError, request: FastifyRequest): string {
+/**
+ * RFC 6749 §5.2 wants the scheme that the client tried, and no challenge where it tried none: oauth4webapi and
+ * openid-client would report the challenge in place of the error. RFC 6750 §3.1 names the error only where a token came.
+ */
+function challengeFor(refusal: OAuthError, request: FastifyRequest): string | undefined {
   if (refusal.code === 'invalid_token') {
     return refusal.reason === 'request.credential_missing' ? 'Bearer' : 'Bearer error="invalid_token"';
   }
-  return /^basic /i.test(request.headers.authorization ?? '') ? 'Basic realm="mintmark"' : 'Bearer';
+  const { authorization } = request.headers;
+  if (authorization === undefined) return undefined;
+  return /^basic /i.test(authorization) ? 'Basic realm="mintmark"' : 'Bearer';
 }
 
 /** The messages of an error and what caused it, for the log alone. */

@@ -11,7 +11,12 @@ interface Operation {
 }
 
 let house: TestHouse;
-let document: { openapi: string; servers: unknown; paths: Record<string, Record<string, Operation>> };
+let document: {
+  openapi: string;
+  servers: unknown;
+  components: { schemas: Record<string, { properties?: object }> };
+  paths: Record<string, Record<string, Operation>>;
+};
 
 beforeAll(async () => {
   house = await openHouse([]);

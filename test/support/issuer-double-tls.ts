@@ -1,4 +1,5 @@
 /** Certificates made at run time, and an https server with them: real TLS for tests of what goes out. */
+import './issuer-double-reflection.ts';
 import { createServer } from 'node:https';
 import * as x509 from '@peculiar/x509';
 import { type IssuerDouble, type IssuerDoubleOptions, startIssuerDouble } from './issuer-double.ts';

@@ -14,7 +14,9 @@ declare module 'vitest' {
 
 export default async function startServices(project: TestProject): Promise<() => Promise<void>> {
   const isWithoutRedis = process.env.MINTMARK_TEST_WITHOUT?.split(',').includes('redis') ?? false;
-  const [postgres, redis] = await Promise.all([startPostgres(), isWithoutRedis ? undefined : startRedis()]);
+  // One after the other: where Redis is missing, no PostgreSQL is left running.
+  const redis = isWithoutRedis ? undefined : await startRedis();
+  const postgres = await startPostgres();
   project.provide('postgresUrl', postgres.url);
   project.provide('redisUrl', redis?.url);
   return async () => {

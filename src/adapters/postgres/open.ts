@@ -35,13 +35,10 @@ export interface PostgresConfig {
 
 /** Connects when first used, so that a server that is down is a matter of readiness, not of starting. */
 export async function openPostgres({ url, exchangeUrl, clock, ...rest }: PostgresConfig): Promise<SqlStores> {
-  const database = openPgDatabase({ url, ...rest });
-  const hasOwnExchange = exchangeUrl !== undefined && exchangeUrl !== url;
-  return sqlStores(
-    database,
-    hasOwnExchange ? openPgDatabase({ url: exchangeUrl, ...rest }) : database,
-    clock,
-  );
+  // Two of them also on one URL: a policy change may take its time, an exchange may not, nor wait for the former.
+  const database = openPgDatabase({ ...rest, url, maxConnections: 4, statementTimeoutMillis: 30_000 });
+  const exchangeDatabase = openPgDatabase({ ...rest, url: exchangeUrl ?? url });
+  return sqlStores(database, exchangeDatabase, clock);
 }
 
 export interface PgliteStoreConfig {

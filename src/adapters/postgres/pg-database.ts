@@ -16,17 +16,20 @@ export interface PgConfig {
   /** `postgres://user:password@host/database?sslmode=…` */
   readonly url: string;
   readonly maxConnections?: number;
+  /** How long one statement may take; default 5 seconds, as long as an exchange can wait. */
+  readonly statementTimeoutMillis?: number;
   readonly onBackgroundError?: OnBackgroundError;
 }
 
 const appendConnections = 2;
 
 /** Opens pools; connects when first used, and again whenever the server comes back. */
-export function openPgDatabase({ url, maxConnections = 8, onBackgroundError }: PgConfig): Database {
-  const onError = onBackgroundError ?? (() => {});
-  const pool = openPool(url, maxConnections, 30_000, onError);
-  // Audit has connections and a deadline of its own: a slow policy change must not hold back the exchange.
-  const appendPool = openPool(url, appendConnections, 5_000, onError);
+export function openPgDatabase(config: PgConfig): Database {
+  const { url, maxConnections = 8, statementTimeoutMillis = 5_000 } = config;
+  const onError = config.onBackgroundError ?? (() => {});
+  const pool = openPool(url, maxConnections, statementTimeoutMillis, onError);
+  // Audit has connections of its own: whatever else is slow must not hold it back.
+  const appendPool = openPool(url, appendConnections, statementTimeoutMillis, onError);
   const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: discardBroken(pool) }) });
   const listener = listenWithReconnect(url, onError);
   return {

@@ -1,10 +1,11 @@
 /** `/admin/v1/policy`: the whole policy, read and replaced atomically. */
-import { isDeepStrictEqual } from 'node:util';
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import type { Json } from '../../core/json.ts';
 import type { PolicySnapshot } from '../../core/policy.ts';
-import type { PolicyDiff } from '../../core/policy-diff.ts';
-import { documentName, type PolicySource } from '../../core/policy-source.ts';
+import { diffPolicies, isEmptyDiff, type PolicyDiff } from '../../core/policy-diff.ts';
+import { documentLabel } from '../../core/policy-document.ts';
+import type { PolicySource } from '../../core/policy-source.ts';
 import type { HttpDependencies } from '../dependencies.ts';
 import { type Authorize, callerOf, summarize } from './authorize.ts';
 import {
@@ -148,15 +149,13 @@ function sourceFromJson(value: unknown): PolicySource {
 
 /** Leaves out what the file manages and nobody changed, so that what GET gives can be edited and sent back. */
 function withoutUntouched(sources: readonly PolicySource[], { documents }: PolicySnapshot) {
-  const keyOf = ({ kind, name }: { readonly kind: string; readonly name: string }) => `${kind}/${name}`;
-  const byFile = new Map(
-    documents
-      .filter(({ managedBy }) => managedBy === 'file')
-      .map((document) => [keyOf(document), document.body]),
-  );
+  const byFile = documents.filter(({ managedBy }) => managedBy === 'file');
+  const stored = new Map(byFile.map((document) => [`${document.kind}/${document.name}`, document]));
   return sources.filter(({ value }) => {
-    const named = documentName(value);
-    return named === undefined || !isDeepStrictEqual(byFile.get(keyOf(named)), value);
+    const document = stored.get(documentLabel(value));
+    return (
+      document === undefined || !isEmptyDiff(diffPolicies([document], [{ ...document, body: value as Json }]))
+    );
   });
 }
 

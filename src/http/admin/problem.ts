@@ -166,6 +166,7 @@ export function sendProblem(
     ...(list === undefined ? {} : { problems: list }),
   };
   return reply
+    .removeHeader('etag') // of the answer that this one stands in for
     .code(problem.status)
     .headers({ ...headers, 'content-type': 'application/problem+json', 'cache-control': 'no-store' })
     .serializer((value: unknown) => JSON.stringify(value))

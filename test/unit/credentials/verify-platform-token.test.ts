@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { TrustedIssuer } from '../../../src/core/policy.ts';
 import { kubernetes } from '../../../src/credentials/platforms/kubernetes/index.ts';
+import { oidc } from '../../../src/credentials/platforms/oidc/index.ts';
 import {
   type Claims,
   jwksOf,
@@ -258,6 +259,12 @@ describe('a platform token', () => {
     it('has no such key where reuse is allowed', async () => {
       expect(await verify({ jti: 'j1' })).not.toHaveProperty('onceKey');
     });
+  });
+
+  it.each(oidc.algorithms)('is accepted when signed with %s', async (algorithm) => {
+    const signer = await makeKey('k', algorithm);
+    const present = verifierFor(issuer({ keys: { jwks: jwksOf(signer) } }));
+    expect(await present(await token({}, signer))).toMatchObject({ issuer: 'idp' });
   });
 
   it('has a type that says so, or none', async () => {

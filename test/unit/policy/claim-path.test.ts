@@ -24,27 +24,41 @@ describe('readClaim', () => {
     ['https://sts.amazonaws.com/.aws_account', '1'],
   ])('finds %s', (path, value) => expect(readClaim(claims, path)).toEqual({ found: true, value }));
 
-  it.each(['other', 'kubernetes', 'kubernetes.io.other', 'sub.length', 'groups.0', 'groups.length', 'nothing.x', ''])(
-    'does not find %j',
-    (path) => expect(readClaim(claims, path)).toEqual(missing),
-  );
+  it.each([
+    'other',
+    'kubernetes',
+    'kubernetes.io.other',
+    'sub.length',
+    'groups.0',
+    'groups.length',
+    'nothing.x',
+    '',
+  ])('does not find %j', (path) => expect(readClaim(claims, path)).toEqual(missing));
 
-  it.each(['__proto__', 'constructor', 'constructor.name', 'toString', '__proto__.constructor', 'sub.constructor'])(
-    'finds nothing that an object inherits: %s',
-    (path) => expect(readClaim(claims, path)).toEqual(missing),
-  );
+  it.each([
+    '__proto__',
+    'constructor',
+    'constructor.name',
+    'toString',
+    '__proto__.constructor',
+    'sub.constructor',
+  ])('finds nothing that an object inherits: %s', (path) => expect(readClaim(claims, path)).toEqual(missing));
 
   it('reads a claim that is named like what an object inherits', () => {
-    expect(readClaim(parsed('{"__proto__": {"a": "b"}}'), '__proto__.a')).toEqual({ found: true, value: 'b' });
+    expect(readClaim(parsed('{"__proto__": {"a": "b"}}'), '__proto__.a')).toEqual({
+      found: true,
+      value: 'b',
+    });
   });
 
-  it.each(['{"a.b": 1, "a": {"b": 1}}', '{"a": {"b.c": 1}, "a.b": {"c": 2}}', '{"a.b.c": 1, "a": {"b": {"c": 1}}}'])(
-    'calls a path with two readings ambiguous in %s',
-    (text) => {
-      const path = text.includes('c') ? 'a.b.c' : 'a.b';
-      expect(readClaim(parsed(text), path)).toEqual({ found: false, ambiguous: true });
-    },
-  );
+  it.each([
+    '{"a.b": 1, "a": {"b": 1}}',
+    '{"a": {"b.c": 1}, "a.b": {"c": 2}}',
+    '{"a.b.c": 1, "a": {"b": {"c": 1}}}',
+  ])('calls a path with two readings ambiguous in %s', (text) => {
+    const path = text.includes('c') ? 'a.b.c' : 'a.b';
+    expect(readClaim(parsed(text), path)).toEqual({ found: false, ambiguous: true });
+  });
 
   it('is not confused by a reading that leads nowhere', () => {
     expect(readClaim(parsed('{"a": {"x": 1}, "a.b": 2}'), 'a.b')).toEqual({ found: true, value: 2 });
@@ -67,7 +81,8 @@ describe('isClaimPath', () => {
     'accepts %s',
     (path) => expect(isClaimPath(path)).toBe(true),
   );
-  it.each(['', '.', 'a.', '.a', 'a..b', 'a b', 'a\n', '{a}', 'a|path', 'a'.repeat(513)])('refuses %j', (path) =>
-    expect(isClaimPath(path)).toBe(false),
+  it.each(['', '.', 'a.', '.a', 'a..b', 'a b', 'a\n', '{a}', 'a|path', 'a'.repeat(513)])(
+    'refuses %j',
+    (path) => expect(isClaimPath(path)).toBe(false),
   );
 });

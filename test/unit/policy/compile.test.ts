@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { decide } from '../../../src/core/decide.ts';
 import { compilePolicy } from '../../../src/core/policy-compile.ts';
 import {
   describeProblem,
@@ -7,7 +9,8 @@ import {
   sourcesFromStored,
   storedFromSources,
 } from '../../../src/core/policy-source.ts';
-import { compileText, context, exampleText, exampleWith, problemsOf } from './example-policy.ts';
+import { oidc } from '../../../src/credentials/platforms/oidc/index.ts';
+import { compileText, context, exampleText, exampleWith, identity, problemsOf } from './example-policy.ts';
 
 const source = (value: unknown): PolicySource => ({ value, managedBy: 'rest', locate: () => ({}) });
 
@@ -37,7 +40,9 @@ describe('compilePolicy', () => {
       audiences: ['https://sts.example'],
       require: [{ path: 'kubernetes.io.namespace', values: ['payments', 'orders'] }],
       maxTokenAgeSeconds: 3600,
-      subject: { source: '/prod-cluster/ns/{kubernetes.io.namespace}/sa/{kubernetes.io.serviceaccount.name}' },
+      subject: {
+        source: '/prod-cluster/ns/{kubernetes.io.namespace}/sa/{kubernetes.io.serviceaccount.name}',
+      },
       auditClaims: ['kubernetes.io.namespace', 'kubernetes.io.serviceaccount.name'],
     });
     expect(policy.resourcesByAudience.get('https://inventory.internal.example')).toEqual({
@@ -49,11 +54,29 @@ describe('compilePolicy', () => {
   });
 
   it('keeps e-mail addresses out of the audit where they are only required', () => {
-    const text = exampleWith('require: { repository_owner_id: "65" }', 'require: { repository_owner_id: "65", email: a@b }')
-      .replace('  auditClaims: [repository, ref]\n', '');
+    const text = exampleWith(
+      'require: { repository_owner_id: "65" }',
+      'require: { repository_owner_id: "65", email: a@b }',
+    ).replace('  auditClaims: [repository, ref]\n', '');
     const [acme] = compileText(text).issuers.get('https://token.actions.githubusercontent.com') ?? [];
     expect(acme?.require.map(({ path }) => path)).toContain('email');
     expect(acme?.auditClaims).toEqual(['repository_id', 'repository_owner_id']);
+  });
+
+  it('asks for a subject where the platform’s default does not fit', () => {
+    const platform = { ...oidc, name: 'narrow', defaultSubject: '/{sub}' };
+    const spec = { platform: 'narrow', issuer: 'https://narrow.example' };
+    const narrow = { apiVersion: 'mintmark/v1', kind: 'Issuer', metadata: { name: 'n' } };
+    const compile = (subject: object) =>
+      compilePolicy(
+        [source({ ...narrow, spec: { ...spec, ...subject } })],
+        { ...context, platforms: [platform] },
+        1,
+      );
+    expect(compile({ subject: '/n/{sub}' }).documents).toHaveLength(1);
+    expect(() => compile({})).toThrow(
+      'Issuer/n spec.subject: write a subject: the default of narrow fails, the first',
+    );
   });
 
   it('keeps the issuer’s exact string, a trailing slash included', () => {
@@ -76,7 +99,10 @@ describe('compilePolicy', () => {
   });
 
   it('accepts grants for our own trust domain’s IDs', () => {
-    const text = exampleWith('spiffe://prod.example/orders', 'spiffe://mintmark.example/prod-cluster/ns/orders');
+    const text = exampleWith(
+      'spiffe://prod.example/orders',
+      'spiffe://mintmark.example/prod-cluster/ns/orders',
+    );
     expect(compileText(text).documents).toHaveLength(7);
   });
 
@@ -87,10 +113,13 @@ describe('compilePolicy', () => {
     expect(policy.documents.every(({ managedBy }) => managedBy === 'file')).toBe(true);
   });
 
-  it.each([{ value: null }, { value: 1 }, { value: 'text' }, { value: [] }, { value: [{}] }, { value: {} }])('refuses %j, which is no document', ({ value }) => {
-    expect(() => compilePolicy([source(value)], context, 1)).toThrow(PolicyRefused);
-    expect(() => storedFromSources([source(value)])).toThrow(TypeError);
-  });
+  it.each([{ value: null }, { value: 1 }, { value: 'text' }, { value: [] }, { value: [{}] }, { value: {} }])(
+    'refuses %j, which is no document',
+    ({ value }) => {
+      expect(() => compilePolicy([source(value)], context, 1)).toThrow(PolicyRefused);
+      expect(() => storedFromSources([source(value)])).toThrow(TypeError);
+    },
+  );
 
   it('refuses a value that holds itself', () => {
     const value: Record<string, unknown> = { apiVersion: 'mintmark/v1', kind: 'Grant' };
@@ -118,11 +147,34 @@ describe('compilePolicy', () => {
       source({ apiVersion: 'mintmark/v1', kind: 'Resource', metadata: { name: 'a' }, spec: resource }),
     ];
     for (let index = 0; index < 100_000; index += 1) {
-      const spec = { subjects: [{ spiffeId: `spiffe://mintmark.example/w/${index}` }], resource: 'a', scopes: ['a'] };
-      sources.push(source({ apiVersion: 'mintmark/v1', kind: 'Grant', metadata: { name: `g${index}` }, spec }));
+      const spec = {
+        subjects: [{ spiffeId: `spiffe://mintmark.example/w/${index}` }],
+        resource: 'a',
+        scopes: ['a'],
+      };
+      sources.push(
+        source({ apiVersion: 'mintmark/v1', kind: 'Grant', metadata: { name: `g${index}` }, spec }),
+      );
     }
     const start = performance.now();
     expect(compilePolicy(sources, context, 1).documents).toHaveLength(100_001);
     expect(performance.now() - start).toBeLessThan(8000); // about 0.5 s when the machine is idle
+  });
+});
+
+describe('docs/policy.md', () => {
+  it('shows a policy that does what it says', () => {
+    const guide = readFileSync(new URL('../../../docs/policy.md', import.meta.url), 'utf8');
+    const example = /```yaml\n([\s\S]*?)```/.exec(guide)?.[1] ?? '';
+    const policy = compileText(example);
+    expect(policy.documents).toHaveLength(3);
+    const who = identity('spiffe://mintmark.example/prod-cluster/ns/orders/sa/api');
+    const audience = 'https://inventory.internal.example';
+    expect(decide(who, { audience }, policy, 0)).toMatchObject({ permit: true, scopes: ['items:read'] });
+    const both = { audience, scopes: ['items:read', 'items:write'] };
+    expect(decide(who, both, policy, 0)).toMatchObject({
+      permit: false,
+      reason: 'policy.scope_not_permitted',
+    });
   });
 });

@@ -159,21 +159,31 @@ describe('properties of decide', () => {
           .map((source) => ({ source, rank: dice.next().value ?? 0 }))
           .sort((a, b) => a.rank - b.rank)
           .map(({ source }) => source);
-        expect(decide(who, request, compile(shuffled), now)).toEqual(decide(who, request, compile(sources), now));
+        expect(decide(who, request, compile(shuffled), now)).toEqual(
+          decide(who, request, compile(sources), now),
+        );
       }),
       { numRuns: 300 },
     );
   });
 
   it('never throws, whatever the times and strings', () => {
-    const policy = compile(sourcesOf([{ subjects: [{ trustDomain: 'a' }], acknowledgeWide: true, resource: 'one' }]));
+    const policy = compile(
+      sourcesOf([{ subjects: [{ trustDomain: 'a' }], acknowledgeWide: true, resource: 'one' }]),
+    );
     fc.assert(
-      fc.property(fc.string(), fc.double(), fc.double(), fc.array(fc.string()), (audience, at, expiresAt, list) => {
-        const who = identity('spiffe://a/b', { expiresAt });
-        expect(typeof decide(who, { audience, scopes: list }, policy, at).permit).toBe('boolean');
-        const known = decide(who, { audience: 'https://one.example', scopes: [] }, policy, at);
-        if (known.permit) expect(known.lifetimeSeconds).toBeGreaterThanOrEqual(1);
-      }),
+      fc.property(
+        fc.string(),
+        fc.double(),
+        fc.double(),
+        fc.array(fc.string()),
+        (audience, at, expiresAt, list) => {
+          const who = identity('spiffe://a/b', { expiresAt });
+          expect(typeof decide(who, { audience, scopes: list }, policy, at).permit).toBe('boolean');
+          const known = decide(who, { audience: 'https://one.example', scopes: [] }, policy, at);
+          if (known.permit) expect(known.lifetimeSeconds).toBeGreaterThanOrEqual(1);
+        },
+      ),
     );
   });
 });

@@ -18,7 +18,8 @@ ${grant('orders-writes', '{ subjects: [ { spiffeId: spiffe://prod.example/orders
 const policy = compileText(text);
 
 const orders = identity('spiffe://prod.example/orders', { expiresAt: nowSeconds + 3600 });
-const decided = (request: AskedFor, who: IdentityFields = orders, at = now) => decide(who, request, policy, at);
+const decided = (request: AskedFor, who: IdentityFields = orders, at = now) =>
+  decide(who, request, policy, at);
 const names = (decision: ReturnType<typeof decided>) =>
   decision.permit ? decision.grants.map(({ name }) => name) : [];
 
@@ -72,7 +73,11 @@ describe('decide', () => {
   it('refuses where no grant covers the identity, and says whom the resource’s grants are for', () => {
     const stranger = identity('spiffe://prod.example/ordersx');
     const decision = decided({ audience: inventory }, stranger);
-    expect(decision).toMatchObject({ permit: false, reason: 'policy.no_grant', resource: { name: 'inventory' } });
+    expect(decision).toMatchObject({
+      permit: false,
+      reason: 'policy.no_grant',
+      resource: { name: 'inventory' },
+    });
     expect(decision.checks).toContainEqual({
       check: 'grant.subject',
       grant: 'orders-writes',
@@ -85,7 +90,10 @@ describe('decide', () => {
   it('refuses once a grant is over, and says since when', () => {
     const late = Date.parse('2027-01-01T00:00:00Z');
     const teamMate = identity('spiffe://prod.example/team-a/x', { expiresAt: late / 1000 + 3600 });
-    expect(decided({ audience: inventory }, teamMate, late - 1000)).toMatchObject({ permit: true, lifetimeSeconds: 1 });
+    expect(decided({ audience: inventory }, teamMate, late - 1000)).toMatchObject({
+      permit: true,
+      lifetimeSeconds: 1,
+    });
     const decision = decided({ audience: inventory }, teamMate, late - 999);
     expect(decision).toMatchObject({ permit: false, reason: 'policy.no_grant' });
     expect(decision.checks).toContainEqual({
@@ -119,7 +127,10 @@ describe('decide', () => {
   it('finds the target by the default grants, where they agree', () => {
     expect(decided({})).toMatchObject({ permit: true, resource: { name: 'inventory' } });
     const payer = identity('spiffe://prod.example/payer', { expiresAt: nowSeconds + 3600 });
-    expect(decided({ audience: undefined }, payer)).toMatchObject({ permit: true, resource: { name: 'billing' } });
+    expect(decided({ audience: undefined }, payer)).toMatchObject({
+      permit: true,
+      resource: { name: 'billing' },
+    });
   });
 
   it('refuses a request without a target where default grants disagree, until all but one are over', () => {
@@ -145,7 +156,8 @@ describe('decide', () => {
   });
 
   it('bounds its trace', () => {
-    const spec = '{ subjects: [ { spiffeId: spiffe://prod.example/many } ], resource: inventory, scopes: [items:read] }';
+    const spec =
+      '{ subjects: [ { spiffeId: spiffe://prod.example/many } ], resource: inventory, scopes: [items:read] }';
     const many = Array.from({ length: 60 }, (_, index) => grant(`many-${index}`, spec)).join('');
     const who = identity('spiffe://prod.example/many', { expiresAt: nowSeconds + 60 });
     const { checks } = decide(who, { audience: inventory }, compileText(text + many), now);

@@ -5,7 +5,8 @@ import { type Refusal, testRefusals } from './refusals.ts';
 const ecKey =
   'kty: EC, crv: P-256, x: f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU, y: x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0';
 /** 1024 bits. */
-const shortRsaKey = 'kty: RSA, e: AQAB, n: sP8DeH7rM3iV9CZNrXy2PIQK4M9o8SyEuCB2vEWBHEzavqJLQX6pAm5jZkzffJVE5gZllOoy6m4QrawcOtzz09DpsB9JL3CEmXXlfTashoudkWgCHIrTyvl7-e_DDQsvjBwzms1XqiQs7BlDCrRhVA3-RTcrfGcLHR_WvndRIR0';
+const shortRsaKey =
+  'kty: RSA, e: AQAB, n: sP8DeH7rM3iV9CZNrXy2PIQK4M9o8SyEuCB2vEWBHEzavqJLQX6pAm5jZkzffJVE5gZllOoy6m4QrawcOtzz09DpsB9JL3CEmXXlfTashoudkWgCHIrTyvl7-e_DDQsvjBwzms1XqiQs7BlDCrRhVA3-RTcrfGcLHR_WvndRIR0';
 
 const clusterUrl = 'issuer: https://oidc.cluster.example';
 const clusterKeys = 'keys: { discovery: true }';
@@ -57,8 +58,24 @@ describe('Issuer documents', () => {
       field: 'spec.platform',
       message: 'unknown platform "mainframe": known here: github-actions, kubernetes, oidc',
     },
-    issuerUrl('off https', 'http://oidc.cluster.example', 'must be https: http is accepted on a loopback address only'),
-    issuerUrl('of another scheme', 'ftp://oidc.cluster.example', 'must be an https:// URL, written in lower case'),
+    issuerUrl(
+      'off https',
+      'http://oidc.cluster.example',
+      'must be https: http is accepted on a loopback address only',
+    ),
+    ...['localhost.evil.example', '127.evil.example', '127.0.0.1.evil.example', '[::2]', '10.0.0.1'].map(
+      (host) =>
+        issuerUrl(
+          `off https, on ${host}`,
+          `"http://${host}"`,
+          'must be https: http is accepted on a loopback address only',
+        ),
+    ),
+    issuerUrl(
+      'of another scheme',
+      'ftp://oidc.cluster.example',
+      'must be an https:// URL, written in lower case',
+    ),
     issuerUrl('without a scheme', 'oidc.cluster.example', 'must be an https:// URL, written in lower case'),
     issuerUrl(
       'with a query',
@@ -140,12 +157,7 @@ describe('Issuer documents', () => {
       'an RSA key needs at least 2048 bits, not 1024',
     ),
     inlineKey('an encryption key', `[ { use: enc, ${ecKey} } ]`, '[0].use', 'must be sig, or left out'),
-    inlineKey(
-      'an empty kid',
-      `[ { kid: "", ${ecKey} } ]`,
-      '[0].kid',
-      'must be a string that is not empty',
-    ),
+    inlineKey('an empty kid', `[ { kid: "", ${ecKey} } ]`, '[0].kid', 'must be a string that is not empty'),
     inlineKey(
       'one kid twice',
       `[ { kid: a, ${ecKey} }, { kid: a, ${ecKey} } ]`,
@@ -217,11 +229,7 @@ describe('Issuer documents', () => {
       field: 'spec.auditClaims[0]',
       message: 'is not a claim path: write segments joined by dots, none of them empty, without spaces',
     },
-    subject(
-      'without a slash',
-      'ci/{repository_id}',
-      'a subject template begins with "/", as in /prod/{sub}',
-    ),
+    subject('without a slash', 'ci/{repository_id}', 'a subject template begins with "/", as in /prod/{sub}'),
     subject(
       'whose first segment is anyone’s',
       '/{repository_id}',
@@ -230,14 +238,14 @@ describe('Issuer documents', () => {
     {
       ...subject('that lies under another issuer’s', '/prod-cluster/ns/x/{repository_id}', ''),
       message:
-        'its IDs lie under /prod-cluster/ns/, which is Issuer/prod-cluster (policy.yaml:4)\'s: begin it with segments of its own, as in /acme-ci/…',
+        "its IDs lie under /prod-cluster/ns/, which is Issuer/prod-cluster (policy.yaml:4)'s: begin it with segments of its own, as in /acme-ci/…",
     },
     {
       ...subject('that shares another issuer’s segments', '/edge/{repository_id}', ''),
       document: 'Issuer/edge',
       at: 'spec:\n  platform: oidc',
       message:
-        'its IDs lie under /edge/, which is Issuer/acme-ci (policy.yaml:19)\'s: begin it with segments of its own, as in /edge/…',
+        "its IDs lie under /edge/, which is Issuer/acme-ci (policy.yaml:19)'s: begin it with segments of its own, as in /edge/…",
     },
   ]);
 });
@@ -253,8 +261,7 @@ spec:
   keys: ${keys}
   require: ${require}
 `;
-  const otherKey =
-    '{ kid: other, kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo }';
+  const otherKey = '{ kid: other, kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo }';
   const message =
     'one token could satisfy this document and Issuer/edge (policy.yaml:27): give them different inline keys or jwksUri, or let both require one claim with different values';
 
@@ -295,9 +302,17 @@ spec:
 `;
 
   it.each([
-    ['one value is pinned by both', '{ repository_owner_id: ["65", "66"] }', '{ repository_owner_id: ["66", "67"] }'],
+    [
+      'one value is pinned by both',
+      '{ repository_owner_id: ["65", "66"] }',
+      '{ repository_owner_id: ["66", "67"] }',
+    ],
     ['different claims are pinned', '{ repository_owner_id: "65" }', '{ repository_id: "1" }'],
-    ['one pins more than the other', '{ repository_owner_id: "65" }', '{ repository_owner_id: "65", ref: main }'],
+    [
+      'one pins more than the other',
+      '{ repository_owner_id: "65" }',
+      '{ repository_owner_id: "65", ref: main }',
+    ],
   ])('are refused where %s', (_, first, second) => {
     expect(problemsOf(shared(first, second)).map(({ document, field }) => [document, field])).toEqual([
       ['Issuer/other-ci', 'spec.issuer'],

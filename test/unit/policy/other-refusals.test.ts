@@ -69,13 +69,7 @@ describe('TrustDomain documents', () => {
       'must be jwt-svid: only JWT-SVIDs are accepted',
     ),
     {
-      ...bundle(
-        'no use',
-        'use: jwt-svid, ',
-        '',
-        '.use',
-        'must be jwt-svid: only JWT-SVIDs are accepted',
-      ),
+      ...bundle('no use', 'use: jwt-svid, ', '', '.use', 'must be jwt-svid: only JWT-SVIDs are accepted'),
       at: 'kid: lab, ',
     },
     {
@@ -101,7 +95,13 @@ spec: { bundle: { url: https://bundle.other.example, profile: https_web } }
     const line = lineHolding(text, 'metadata: { name: mintmark.example }');
     const message = 'is Mintmark’s own trust domain, in which no one else may issue: name another one';
     expect(problemsOf(text)).toEqual([
-      { document: 'TrustDomain/mintmark.example', field: 'metadata.name', file: 'policy.yaml', line, message },
+      {
+        document: 'TrustDomain/mintmark.example',
+        field: 'metadata.name',
+        file: 'policy.yaml',
+        line,
+        message,
+      },
     ]);
   });
 });

@@ -69,6 +69,22 @@ describe('the schema of policy documents', () => {
       message: 'a name is lower-case letters, digits, ".", "_" and "-"',
     },
     {
+      title: 'a string that is too long',
+      part: 'audience: https://inventory.internal.example',
+      by: `audience: https://${'a'.repeat(2048)}`,
+      document: 'Resource/inventory',
+      field: 'spec.audience',
+      message: 'must be at most 2048 characters long',
+    },
+    {
+      title: 'an empty string',
+      part: 'audience: https://inventory.internal.example',
+      by: 'audience: ""',
+      document: 'Resource/inventory',
+      field: 'spec.audience',
+      message: 'must not be empty',
+    },
+    {
       title: 'a duration without a unit',
       part: 'maxTokenAge: 1h',
       by: 'maxTokenAge: "3600"',

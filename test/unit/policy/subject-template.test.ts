@@ -97,10 +97,7 @@ describe('a subject template', () => {
       '/prod/../{a}',
       '".." is not a legal path segment: use letters, digits, ".", "_" and "-", no empty segment and no "." or ".." alone',
     ],
-    [
-      '/prod/x:{a}',
-      '"x:{a}" is not a legal path segment: use letters, digits, ".", "_" and "-" around {a}',
-    ],
+    ['/prod/x:{a}', '"x:{a}" is not a legal path segment: use letters, digits, ".", "_" and "-" around {a}'],
   ])('%j is refused', (template, message) => {
     expect(() => parseSubjectTemplate(template, 'prod')).toThrow(new Error(message));
   });
@@ -111,15 +108,20 @@ describe('injectivity', () => {
   const literal = fc.stringMatching(/^[ab.-]{1,2}$/).filter(isPathSegment);
   const segment = fc.oneof(
     literal,
-    fc.tuple(fc.constantFrom('', 'a', 'a-'), fc.constantFrom('a', 'b', 'c'), fc.constantFrom('', 'b', '.a'))
+    fc
+      .tuple(fc.constantFrom('', 'a', 'a-'), fc.constantFrom('a', 'b', 'c'), fc.constantFrom('', 'b', '.a'))
       .map(([before, claim, after]) => `${before}{${claim}}${after}`),
   );
   const template = fc
     .tuple(fc.array(segment, { maxLength: 3 }), fc.array(segment, { maxLength: 3 }), fc.boolean())
-    .map(([before, after, spans]) => ['', 'own', ...before, ...(spans ? ['{s|path}'] : []), ...after].join('/'))
+    .map(([before, after, spans]) =>
+      ['', 'own', ...before, ...(spans ? ['{s|path}'] : []), ...after].join('/'),
+    )
     .filter((text) => text.includes('{'));
   const value = fc.stringMatching(/^[ab.-]{1,3}$/);
-  const spanning = fc.array(fc.stringMatching(/^[ab]{1,2}$/), { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/'));
+  const spanning = fc
+    .array(fc.stringMatching(/^[ab]{1,2}$/), { minLength: 1, maxLength: 3 })
+    .map((parts) => parts.join('/'));
   const claims = fc.record({ a: value, b: value, c: value, s: spanning });
 
   it('never renders one path for two different tuples of values', () => {
@@ -140,12 +142,16 @@ describe('injectivity', () => {
 
   it('renders only legal paths', () => {
     fc.assert(
-      fc.property(template, fc.record({ a: fc.string(), b: fc.string(), c: value, s: fc.string() }), (text, values) => {
-        const path = parseSubjectTemplate(text, 'own').render({ ...values });
-        if (path === undefined) return;
-        expect(path.startsWith('/own/')).toBe(true);
-        expect(path.slice(1).split('/').every(isPathSegment)).toBe(true);
-      }),
+      fc.property(
+        template,
+        fc.record({ a: fc.string(), b: fc.string(), c: value, s: fc.string() }),
+        (text, values) => {
+          const path = parseSubjectTemplate(text, 'own').render({ ...values });
+          if (path === undefined) return;
+          expect(path.startsWith('/own/')).toBe(true);
+          expect(path.slice(1).split('/').every(isPathSegment)).toBe(true);
+        },
+      ),
     );
   });
 });

@@ -1,0 +1,127 @@
+/** The contract of KeyRing, for keys held in software. */
+import { randomBytes, webcrypto } from 'node:crypto';
+import { calculateJwkThumbprint } from 'jose';
+import { expect, test } from 'vitest';
+import { openSoftwareKeys } from '../../src/adapters/software-keys/open.ts';
+import type { KeyRing, KeyStore, PublicJwk, StoredKey } from '../../src/core/ports.ts';
+import { Secret } from '../../src/core/secret.ts';
+import { describeSql, select } from './backends.ts';
+
+const keyEncryptionKey = new Secret<Uint8Array>(randomBytes(32));
+const input = Buffer.from('header.payload');
+
+async function verifies(jwk: PublicJwk, signature: Uint8Array): Promise<boolean> {
+  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+  const { kid: _kid, ...material } = jwk;
+  const key = await webcrypto.subtle.importKey('jwk', material, algorithm, true, ['verify']);
+  return await webcrypto.subtle.verify(algorithm, key, new Uint8Array(signature), input);
+}
+
+function published(ring: KeyRing, kid = ring.signer().kid): PublicJwk {
+  const jwk = ring.publicKeys().find((key) => key.kid === kid);
+  if (jwk === undefined) throw new Error(`${kid} is not published`);
+  return jwk;
+}
+
+describeSql('key ring over the key store', (backend) => {
+  const open = (keyStore: KeyStore = backend.stores.keys, kek = keyEncryptionKey) =>
+    openSoftwareKeys({ keyStore, keyEncryptionKey: kek, clock: backend.clock });
+
+  test('makes a key at first start, signs with it and publishes its public half alone', async () => {
+    const ring = await open();
+    const jwk = published(ring);
+    expect(Object.keys(jwk).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y']);
+    expect(jwk).toMatchObject({ kty: 'EC', crv: 'P-256', alg: 'ES256', use: 'sig' });
+    expect(jwk.kid).toBe(await calculateJwkThumbprint({ ...jwk }));
+    const signature = await ring.signer().sign(input);
+    expect(signature).toHaveLength(64);
+    expect(await verifies(jwk, signature)).toBe(true);
+    signature[0] = (signature[0] ?? 0) ^ 1;
+    expect(await verifies(jwk, signature)).toBe(false);
+  });
+
+  test('opens the same key again', async () => {
+    const [first, second] = [await open(), await open()];
+    expect(second.publicKeys()).toEqual(first.publicKeys());
+    expect(await verifies(published(first), await second.signer().sign(input))).toBe(true);
+  });
+
+  test('ten replicas that start at once sign with one key', async () => {
+    const rings = await Promise.all(Array.from({ length: 10 }, () => open(backend.replica().keys)));
+    expect(new Set(rings.map((ring) => ring.signer().kid)).size).toBe(1);
+    expect(rings.map((ring) => ring.publicKeys().length)).toEqual(Array(10).fill(1));
+  });
+
+  test('the store never sees the private key', async () => {
+    await open();
+    const [stored] = await backend.stores.keys.list();
+    const bytes = Buffer.from(stored?.wrappedPrivateKey ?? []);
+    expect(bytes.length).toBeGreaterThan(100);
+    // The object identifier of an EC key, which stands in every unencrypted PKCS #8 one.
+    expect(bytes.includes(Buffer.from('06072a8648ce3d0201', 'hex'))).toBe(false);
+    expect(stored?.publicJwk).not.toHaveProperty('d');
+  });
+
+  test('refresh takes over the keys of others, retiring ones too', async () => {
+    const ring = await open();
+    const old = ring.signer().kid;
+    await select(backend.database, `update signing_keys set state = 'retiring'`);
+    const other = await open();
+    expect(ring.publicKeys()).toHaveLength(1);
+    await ring.refresh();
+    expect(ring.signer().kid).toBe(other.signer().kid);
+    expect(new Set(ring.publicKeys().map(({ kid }) => kid))).toEqual(new Set([old, other.signer().kid]));
+  });
+
+  test('another key-encryption key fails at start, and says which setting is wrong', async () => {
+    await open();
+    const wrong = new Secret<Uint8Array>(randomBytes(32));
+    await expect(open(backend.stores.keys, wrong)).rejects.toThrow(
+      'MINTMARK_KEY_ENCRYPTION_KEY is not the one',
+    );
+    await expect(open(backend.stores.keys, new Secret<Uint8Array>(randomBytes(16)))).rejects.toThrow(
+      '32 bytes, not 16',
+    );
+  });
+
+  test('whoever writes to the store cannot have a key of theirs published', async () => {
+    const ring = await open();
+    const before = ring.publicKeys();
+    // A key pair of the attacker's, wrapped as well as can be without the key-encryption key.
+    const attacker = await attackersKey();
+    await select(
+      backend.database,
+      `insert into signing_keys values ('${attacker.kid}', 'ES256', 'retiring', '${JSON.stringify(attacker.publicJwk)}',
+        '\\x${Buffer.from(attacker.wrappedPrivateKey).toString('hex')}', now())`,
+    );
+    await expect(ring.refresh()).rejects.toThrow('does not decrypt');
+    expect(ring.publicKeys()).toEqual(before);
+    await expect(open()).rejects.toThrow('does not decrypt');
+    await select(backend.database, `delete from signing_keys where kid = '${attacker.kid}'`);
+    // Public halves come from the private ones, so this column decides nothing.
+    await select(
+      backend.database,
+      `update signing_keys set public_jwk = '${JSON.stringify(attacker.publicJwk)}'`,
+    );
+    await ring.refresh();
+    expect(ring.publicKeys()).toEqual(before);
+    // A wrapped key moved under another id.
+    await select(backend.database, `update signing_keys set kid = 'another'`);
+    await expect(ring.refresh()).rejects.toThrow('does not decrypt');
+  });
+
+  async function attackersKey(): Promise<StoredKey> {
+    const made: StoredKey[] = [];
+    const keyStore: KeyStore = {
+      list: async () => made,
+      addIfNoneActive: async (key) => {
+        made.push(key);
+        return key;
+      },
+    };
+    await open(keyStore, new Secret<Uint8Array>(randomBytes(32)));
+    const [key] = made;
+    if (key === undefined) throw new Error('no key was made');
+    return key;
+  }
+});

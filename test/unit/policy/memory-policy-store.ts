@@ -1,0 +1,52 @@
+/** A policy store in memory, by the rules of the port: whole changes, counted revisions, conflicts for late writers. */
+import type { StoredDocument } from '../../../src/core/policy-document.ts';
+import { type PolicyChange, type PolicyStore, RevisionConflict } from '../../../src/core/ports.ts';
+
+export interface MemoryPolicyStore extends PolicyStore {
+  readonly changes: PolicyChange[];
+  /** Another replica's write. */
+  put(documents: readonly StoredDocument[]): void;
+  loads: number;
+  failure: Error | undefined;
+  /** What `load` waits for before it answers with what it has read. */
+  delay: Promise<void> | undefined;
+}
+
+export function memoryPolicyStore(): MemoryPolicyStore {
+  let revision = 0;
+  let documents: readonly StoredDocument[] = [];
+  const listeners = new Set<() => void>();
+  const store: MemoryPolicyStore = {
+    changes: [],
+    loads: 0,
+    failure: undefined,
+    delay: undefined,
+    async load() {
+      store.loads += 1;
+      const answer = { revision, documents };
+      await store.delay;
+      if (store.failure) throw store.failure;
+      return answer;
+    },
+    async revision() {
+      if (store.failure) throw store.failure;
+      return revision;
+    },
+    async replace(change) {
+      if (change.baseRevision !== revision) throw new RevisionConflict('late');
+      store.changes.push(change);
+      store.put(change.documents);
+      return revision;
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    put(next) {
+      documents = next;
+      revision += 1;
+      for (const listener of listeners) listener();
+    },
+  };
+  return store;
+}
