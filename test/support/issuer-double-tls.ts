@@ -1,5 +1,5 @@
 /** Certificates made at run time, and an https server with them: real TLS for tests of what goes out. */
-import './issuer-double-reflection.ts';
+import 'reflect-metadata'; // @peculiar/x509 does not load without it
 import { createServer } from 'node:https';
 import * as x509 from '@peculiar/x509';
 import { type IssuerDouble, type IssuerDoubleOptions, startIssuerDouble } from './issuer-double.ts';
