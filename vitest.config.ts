@@ -10,7 +10,6 @@ const shared = {
 
 export default defineConfig({
   test: {
-    reporters: process.env.CI ? ['dot', ['json', { outputFile: 'test-report.json' }]] : ['default'],
     projects: [
       {
         test: {

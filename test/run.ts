@@ -72,4 +72,4 @@ const { passed, failed } = count(reportFile, exitCode);
 rmSync(folder, { recursive: true });
 for (const { name, debianPackage } of missing) console.log(`NOT RUN: ${name} (install ${debianPackage})`);
 console.log(`${passed} passed, ${failed} failed`);
-process.exitCode = exitCode === 0 && missing.length > 0 ? 1 : exitCode;
+process.exitCode = exitCode === 0 && (failed > 0 || missing.length > 0) ? 1 : exitCode;

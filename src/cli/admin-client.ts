@@ -66,7 +66,7 @@ export class ServerRefused extends Error {
   }
 }
 
-export interface ReplacePolicyOptions {
+interface ReplacePolicyOptions {
   readonly ifRevision: number;
   readonly dryRun: boolean;
   readonly reason?: string | undefined;

@@ -2,7 +2,7 @@
 import type { Platform } from '../core/platform.ts';
 import type { PolicySource } from '../core/policy-source.ts';
 
-export interface OutputStream {
+interface OutputStream {
   readonly write: (text: string) => void;
   readonly isTerminal: boolean;
 }

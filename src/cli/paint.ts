@@ -1,7 +1,7 @@
 /** Colour, on a terminal that wants it. */
 import { stripVTControlCharacters, styleText } from 'node:util';
 
-export type Colour = 'bold' | 'dim' | 'red' | 'green' | 'yellow';
+type Colour = 'bold' | 'dim' | 'red' | 'green' | 'yellow';
 export type Paint = (colour: Colour, text: string) => string;
 
 /** https://no-color.org: any value that is not empty switches colour off. */

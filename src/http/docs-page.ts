@@ -39,7 +39,7 @@ export const docsPage: FastifyPluginAsync<HttpDependencies> = async (app, { sett
 };
 
 /** The whole page for this OpenAPI document. */
-export function renderDocsPage(openapiDocument: unknown, issuer: string): string {
+function renderDocsPage(openapiDocument: unknown, issuer: string): string {
   const document = documentSchema.parse(openapiDocument);
   return `<!doctype html>
 <html lang="en">
@@ -112,7 +112,7 @@ function prose(text: string): string {
 }
 
 function breakable(path: string): string {
-  return escapeHtml(path).replaceAll('/', '<wbr>/');
+  return escapeHtml(path).replace(/(?<=.)\//g, '<wbr>/');
 }
 
 const entities: Readonly<Record<string, string>> = {

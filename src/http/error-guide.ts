@@ -5,9 +5,9 @@ const advice: Record<OAuthCode, string> = {
   invalid_request:
     'Mend the request: send each parameter once, in the body, with the content type that the endpoint reads. A subject token that was not accepted reads this way too (RFC 8693): get a fresh one whose audience is this issuer.',
   invalid_client:
-    'The client assertion was not accepted. Get a fresh credential from your platform, with this issuer as its audience; then ask an admin whether your platform is registered here.',
+    'Get a fresh credential from your platform, with this issuer as its audience; then ask an admin whether your platform is registered here.',
   invalid_grant:
-    'The assertion was not accepted: it may be expired, made for another audience, or from a platform that is not registered here. Get a fresh one before each request.',
+    'It may have expired, been made for another audience, or come from a platform that is not registered here. Get a fresh one before each request.',
   invalid_scope:
     'Ask only for scopes that your grant permits, space-delimited; without `scope` you get its defaults. A request is never narrowed silently.',
   invalid_target:

@@ -7,7 +7,7 @@ const metadataMaxAgeSeconds = 3600;
 export const adminMetadataPath = '/.well-known/oauth-protected-resource/admin/v1';
 
 /** The audience of admin tokens. */
-export function adminResource(issuer: string): string {
+function adminResource(issuer: string): string {
   return `${issuer}/admin/v1`;
 }
 

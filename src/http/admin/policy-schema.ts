@@ -43,7 +43,12 @@ export const replacedSchema = z.object({
 
 export const replaceQuerySchema = z.strictObject({
   dryRun: z.enum(['true', 'false']).optional().describe('`true`: only say what would change.'),
-  reason: z.string().max(1024).optional().describe('Why, for the policy’s history and the audit.'),
+  reason: z
+    .string()
+    .max(1024)
+    .regex(/^\P{Cc}*$/u, 'must hold no control characters')
+    .optional()
+    .describe('Why, for the policy’s history and the audit.'),
 });
 
 /** The policy's names on the wire. */

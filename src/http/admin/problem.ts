@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { OAuthError, type Reason } from '../../core/error.ts';
-import { ManagedByFile } from '../../core/policy-book.ts';
+import { ManagedByFile } from '../../core/managed-by-file.ts';
 import { PolicyRefused } from '../../core/policy-source.ts';
 import { RevisionConflict } from '../../core/ports.ts';
 
@@ -14,7 +14,7 @@ interface ProblemEntry {
   readonly reason: Reason;
 }
 
-export const problems = {
+const problems = {
   'malformed-request': { status: 400, title: 'The request could not be read', reason: 'request.malformed' },
   unauthorized: { status: 401, title: 'A valid admin token is needed', reason: 'admin.token_refused' },
   forbidden: { status: 403, title: 'The admin token lacks a scope', reason: 'admin.scope_missing' },
@@ -65,7 +65,7 @@ export const problemSchema = z
   })
   .meta({ id: 'Problem', description: 'Problem details, RFC 9457.' });
 
-export type Problem = z.infer<typeof problemSchema>;
+type Problem = z.infer<typeof problemSchema>;
 
 interface ProblemDetails {
   readonly detail?: string;
@@ -139,7 +139,7 @@ function frameworkProblemOf(error: unknown): AdminProblem {
     const detail = error.validation
       .map(({ instancePath, message }) => `${instancePath.slice(1) || 'request'}: ${message}`)
       .join('; ');
-    return new AdminProblem('malformed-request', { detail });
+    return new AdminProblem('malformed-request', { detail: bounded(detail) });
   }
   const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
   if (status === 413) return new AdminProblem('payload-too-large', {}, error);
@@ -148,6 +148,16 @@ function frameworkProblemOf(error: unknown): AdminProblem {
     return new AdminProblem('malformed-request', {}, error);
   }
   return new AdminProblem('internal', {}, error);
+}
+
+const maxDetailLength = 1024;
+
+/** Names of fields that a body brought along, as no more than a line that any store takes. */
+function bounded(detail: string): string {
+  return detail
+    .slice(0, maxDetailLength)
+    .toWellFormed()
+    .replace(/\p{Cc}/gu, '\ufffd');
 }
 
 /** Writes the problem as the answer to this request. */

@@ -223,6 +223,21 @@ spec:
     expect(await read()).toEqual(before);
   });
 
+  it('records no more of a body than a line that the store takes', async () => {
+    const response = await callAdmin(house.app, '/policy', {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      payload: `{"documents": [], "a\\u0000b\\ud800${'x'.repeat(5000)}": 1}`,
+    });
+    expect(response.statusCode).toBe(400);
+    const { detail } = await house.eventOf(response.json().request_id);
+    expect(detail).toMatch(/^request: .*a\ufffdb\ufffdx/);
+    expect(String(detail)).toHaveLength(1024);
+    const reason = await putPolicy(house.app, [], { query: '?reason=a%00b' });
+    expect(reason.statusCode).toBe(400);
+    expect((await putPolicy(house.app, [], { query: '?reason=a%20b' })).statusCode).toBe(200);
+  });
+
   it('takes a large body below the limit', async () => {
     const many = Array.from({ length: 3000 }, (_, index) => resource(`r-${index}`));
     const response = await putPolicy(house.app, many);

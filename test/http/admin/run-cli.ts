@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
-const program = new URL('../../../src/cli/mintmark.ts', import.meta.url).pathname;
+export const program = new URL('../../../src/cli/mintmark.ts', import.meta.url).pathname;
 
 export interface CliResult {
   readonly exitCode: number | null;
