@@ -34,4 +34,10 @@ const dependencies: CliDependencies = {
   },
 };
 
+// Whoever reads us may stop early, as `head` does; that is no failure of the command.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
+
 process.exitCode = await runCommand(process.argv.slice(2), dependencies);

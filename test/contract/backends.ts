@@ -18,7 +18,7 @@ export function testClock(startMillis = Date.UTC(2026, 0, 1)) {
   };
 }
 
-export type TestClock = ReturnType<typeof testClock>;
+type TestClock = ReturnType<typeof testClock>;
 
 export interface SqlBackend {
   database: Database;

@@ -10,9 +10,10 @@ describe('Apache httpd with mod_oauth2', () => {
   beforeAll(async () => {
     story = await startStory();
     const issuer = `iss:${story.server.url}`;
+    // Debian's build has no regular expressions: a claim is compared whole, and so each token here has one scope.
     apache = await startApache(`${story.server.url}/.well-known/jwks.json`, [
-      { path: '/alpha', claims: [issuer, 'aud:alpha', 'scope~\\balpha\\b'] },
-      { path: '/mail', claims: [issuer, 'aud:alpha', 'scope~\\bemail\\b'] },
+      { path: '/alpha', claims: [issuer, 'aud:alpha', 'scope:alpha'] },
+      { path: '/mail', claims: [issuer, 'aud:alpha', 'scope:email'] },
     ]);
   });
   afterAll(async () => {
@@ -39,9 +40,9 @@ describe('Apache httpd with mod_oauth2', () => {
   }
 
   test('lets in the token of its audience and scope, and shows the page', async () => {
-    const token = await mint('alpha', 'alpha profile');
+    const token = await mint('alpha', 'alpha');
     expect(await visit('/alpha', token), apache.log()).toEqual({ status: 200, text: 'the page /alpha\n' });
-    expect((await visit('/mail', await mint('alpha', 'alpha email'))).status).toBe(200);
+    expect((await visit('/mail', await mint('alpha', 'email'))).status).toBe(200);
   });
 
   test('refuses no token, another audience’s, one without the scope, and one that was changed', async () => {

@@ -2,7 +2,7 @@
 import type { Kysely } from 'kysely';
 import type { Tables } from './tables.ts';
 
-export interface Transaction {
+interface Transaction {
   readonly kysely: Kysely<Tables>;
   /** Runs several statements without parameters, such as a migration file. */
   script(statements: string): Promise<void>;
