@@ -11,9 +11,8 @@ import { openPglite, openPostgres, type SqlStores } from './adapters/postgres/op
 import { openRedis, type RedisStores } from './adapters/redis/open.ts';
 import { openSoftwareKeys } from './adapters/software-keys/open.ts';
 import type { Config } from './config.ts';
-import { paths } from './core/discovery.ts';
+import { tokenEndpointOf } from './core/discovery.ts';
 import { createExchange } from './core/exchange.ts';
-import type { PolicyContext } from './core/policy.ts';
 import { createPolicyBook, type PolicyBook } from './core/policy-book.ts';
 import { type Clock, RevisionConflict } from './core/ports.ts';
 import { createRefusalCap } from './core/refusal-cap.ts';
@@ -81,7 +80,12 @@ async function assemble(
   closers.push(() => keySets.close());
   const policyBook = createPolicyBook({
     store: stores.policy,
-    context: policyContextOf(config),
+    context: {
+      issuer: config.issuer,
+      trustDomain: config.trustDomain,
+      tokenEndpoint: tokenEndpointOf(config.issuer),
+      platforms,
+    },
     clock,
     onProblem: (error) => logger.error({ err: error }, 'the stored policy was not taken; the last one stays'),
     onSnapshot: (snapshot) => keySets.prepare(snapshot),
@@ -212,16 +216,6 @@ async function adminTokenOf(
   if (config.adminToken !== undefined) return config.adminToken === 'off' ? undefined : config.adminToken;
   const generated = await dataDir?.readOrCreateSecret('admin-token', secretBytes);
   return generated && new Secret(Buffer.from(generated.reveal()).toString('base64url'));
-}
-
-/** What policies are compiled against; the same for the server and for `mintmark validate`. */
-export function policyContextOf(config: Pick<Config, 'issuer' | 'trustDomain'>): PolicyContext {
-  return {
-    issuer: config.issuer,
-    trustDomain: config.trustDomain,
-    tokenEndpoint: `${config.issuer}${paths.token}`,
-    platforms,
-  };
 }
 
 /** Replicas that start at once race to write the same file; whoever comes second finds it written. */

@@ -1,16 +1,22 @@
 /** `npm test`: all tests, on real servers. Its last line is `N passed, N failed`; its exit code is the runner's. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Programs that tests start, and the Debian packages that hold them. */
+/** Programs that tests start, or a file without which they cannot, and the Debian packages that hold them. */
 const backends = [
   { name: 'redis', program: 'redis-server', debianPackage: 'redis-server' },
   { name: 'nginx', program: 'nginx', debianPackage: 'nginx-light' },
+  {
+    name: 'apache',
+    program: '/usr/lib/apache2/modules/mod_oauth2.so', // brings httpd itself, and no service that would start
+    debianPackage: 'libapache2-mod-oauth2',
+  },
 ] as const;
 
 const isPresent = (program: string) =>
+  existsSync(program) ||
   spawnSync('sh', ['-c', `PATH="$PATH:/usr/sbin:/sbin" command -v ${program}`]).status === 0;
 
 /** Installs what is missing where this is root on Debian; what cannot be installed is found missing afterwards. */

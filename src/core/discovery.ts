@@ -16,11 +16,16 @@ export const grantTypes = {
   tokenExchange: 'urn:ietf:params:oauth:grant-type:token-exchange',
 } as const;
 
+/** What OAuth clients may put into `aud` besides the issuer itself. */
+export function tokenEndpointOf(issuer: string): string {
+  return `${issuer}${paths.token}`;
+}
+
 /** RFC 8414 §2. `response_types_supported` is left out: there is no authorization endpoint, and §3.2 forbids empty arrays. */
 export function authorizationServerMetadata(issuer: string) {
   return {
     issuer,
-    token_endpoint: `${issuer}${paths.token}`,
+    token_endpoint: tokenEndpointOf(issuer),
     jwks_uri: `${issuer}${paths.jwks}`,
     grant_types_supported: Object.values(grantTypes),
     // draft-ietf-oauth-spiffe-client-auth §4 for spiffe_jwt; a platform token is an RFC 7523 assertion.

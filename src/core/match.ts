@@ -11,7 +11,7 @@ export function matchesSubject(subject: Subject, identity: IdentityFields): bool
 }
 
 /** Whole segments, the prefix's own ID included: `…/a` covers `…/a` and `…/a/b`, never `…/ab`. */
-export function isUnder(spiffeId: string, prefix: string): boolean {
+function isUnder(spiffeId: string, prefix: string): boolean {
   return (
     spiffeId.startsWith(prefix) && (spiffeId.length === prefix.length || spiffeId[prefix.length] === '/')
   );

@@ -21,7 +21,7 @@ export interface KeySet {
 /** What a set of keys is published for; a key for another `use` is not ours to trust. */
 export type KeyUse = 'sig' | 'jwt-svid';
 
-export const maxKeys = 100;
+const maxKeys = 100;
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'];
 const rsaAlgorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'];
 const algorithmByCurve: Record<string, readonly string[]> = {

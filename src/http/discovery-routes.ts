@@ -5,7 +5,7 @@ import { authorizationServerMetadata, openidConfiguration, paths } from '../core
 import type { HttpDependencies } from './dependencies.ts';
 
 /** How long a resource server may keep our keys, in seconds. */
-export const jwksMaxAgeSeconds = 300;
+const jwksMaxAgeSeconds = 300;
 const metadataMaxAgeSeconds = 3600;
 
 export const discoveryRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { keyRing, settings }) => {

@@ -1,7 +1,6 @@
 /** The contract of ReplayGuard. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, inject, test } from 'vitest';
-import { memoryReplayGuard } from '../../src/adapters/memory/replay-guard.ts';
 import { openRedis } from '../../src/adapters/redis/open.ts';
 import type { ReplayGuard } from '../../src/core/ports.ts';
 import { startRedis } from '../support/redis.ts';
@@ -75,28 +74,6 @@ describeSql('replay guard', (backend) => {
     clock.advance(600_000);
     await stores.replayGuard.claim('a third', clock.now() + 60_000_000);
     await expect.poll(rows).toHaveLength(2);
-  });
-});
-
-describe('replay guard in memory', () => {
-  const clock = testClock();
-  contract({
-    guard: memoryReplayGuard(clock),
-    now: clock.now,
-    pass: async (millis) => clock.advance(millis),
-  });
-
-  test('a full guard refuses to answer rather than forget, until claims expire', async () => {
-    const small = memoryReplayGuard(clock, 3);
-    for (const key of ['a', 'b', 'c']) {
-      expect(await small.claim(key, clock.now() + 10_000)).toBe(true);
-    }
-    await expect(small.claim('d', clock.now() + 10_000)).rejects.toMatchObject({
-      reason: 'server.replay_guard_unavailable',
-    });
-    expect(await small.claim('a', clock.now() + 10_000)).toBe(false);
-    clock.advance(10_001);
-    expect(await small.claim('d', clock.now() + 10_000)).toBe(true);
   });
 });
 

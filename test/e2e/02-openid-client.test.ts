@@ -65,7 +65,10 @@ describe('openid-client', () => {
     expect(await reasonOf(story.server, refused.cause.request_id)).toBe('policy.unknown_resource');
 
     const { resource: _unknown, ...rest } = parameters;
-    const token = await openid.genericGrantRequest(config, tokenExchangeGrant, { ...rest, audience: 'alpha' });
+    const token = await openid.genericGrantRequest(config, tokenExchangeGrant, {
+      ...rest,
+      audience: 'alpha',
+    });
     expect(token).toMatchObject({ issued_token_type: accessTokenType, token_type: 'bearer', scope: 'alpha' });
   });
 

@@ -1,5 +1,12 @@
 /** jose as resource server, which knows of us the JWK set alone: whom it lets in, and keys that outlive a kill -9. */
-import { createLocalJWKSet, createRemoteJWKSet, decodeProtectedHeader, errors, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  decodeProtectedHeader,
+  errors,
+  type JWTVerifyGetKey,
+  jwtVerify,
+} from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { jwtSpiffeAssertion, ordersId, postToken, type Story, startStory } from '../support/story.ts';
 

@@ -60,7 +60,9 @@ describe('OpenShell', () => {
   test('one SVID serves for alpha and for beta, again and again', async () => {
     const tokens = new Set<string>();
     for (const audience of ['alpha', 'beta', 'alpha', 'beta']) {
-      const answer = await post(tokenGrant(jwtSpiffeAssertion, svid, `audience=${audience}&scope=${audience}`));
+      const answer = await post(
+        tokenGrant(jwtSpiffeAssertion, svid, `audience=${audience}&scope=${audience}`),
+      );
       tokens.add(expectGranted(answer, audience));
     }
     expect(tokens.size).toBe(4);
@@ -97,7 +99,13 @@ describe('OpenShell', () => {
 
   test.each([
     ['an audience that nobody defined', 'audience=gamma', 400, 'invalid_target', 'policy.unknown_resource'],
-    ['a scope beyond the grant', 'audience=beta&scope=beta+email', 400, 'invalid_scope', 'policy.scope_not_permitted'],
+    [
+      'a scope beyond the grant',
+      'audience=beta&scope=beta+email',
+      400,
+      'invalid_scope',
+      'policy.scope_not_permitted',
+    ],
     ['two audiences', 'audience=alpha&audience=beta', 400, 'invalid_target', 'request.many_targets'],
   ])('refuses %s in words that it can show', async (_name, target, status, code, reason) => {
     const answer = await post(tokenGrant(jwtSpiffeAssertion, svid, target));

@@ -65,8 +65,7 @@ describe('nono', () => {
     const body = expectClosedJson(answer);
     expect(body).toMatchObject({
       error: 'invalid_target',
-      error_description:
-        'The request names no target, and there is not exactly one default for this caller.',
+      error_description: 'The request names no target, and there is not exactly one default for this caller.',
     });
     expect(await reasonOf(story.server, body.request_id)).toBe('policy.no_default_target');
   });
@@ -81,7 +80,9 @@ describe('nono', () => {
   });
 
   test('its plain client_credentials with a secret is refused: nobody stores a secret here', async () => {
-    const answer = await post('grant_type=client_credentials&client_id=nono&client_secret=s3cret&scope=alpha');
+    const answer = await post(
+      'grant_type=client_credentials&client_id=nono&client_secret=s3cret&scope=alpha',
+    );
     expect(answer.status).toBe(401);
     const body = expectClosedJson(answer);
     expect(body.error).toBe('invalid_client');

@@ -60,9 +60,7 @@ describe('Go clients', () => {
     });
     expect(misspelt.status).toBe(400);
     expect(bodyOf(misspelt).error).toBe('invalid_request');
-    expect(await reasonOf(story.server, bodyOf(misspelt).request_id)).toBe(
-      'request.token_type_unsupported',
-    );
+    expect(await reasonOf(story.server, bodyOf(misspelt).request_id)).toBe('request.token_type_unsupported');
   });
 
   test('x/oauth2: Basic beside the assertion is refused, and its second try in the body is served', async () => {

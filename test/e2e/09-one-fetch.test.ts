@@ -63,8 +63,22 @@ describe('one fetch', () => {
   test.each([
     ['no token', {}, { audience: 'alpha' }, 401, 'invalid_token', 'request.credential_missing'],
     ['a target without a grant', undefined, { audience: 'beta' }, 400, 'invalid_target', 'policy.no_grant'],
-    ['a field that nobody knows', undefined, { audiance: 'alpha' }, 400, 'invalid_request', 'request.unknown_parameter'],
-    ['claims that no grant allows', undefined, { additional_claims: { a: 1 } }, 400, 'invalid_request', 'request.claim_not_allowed'],
+    [
+      'a field that nobody knows',
+      undefined,
+      { audiance: 'alpha' },
+      400,
+      'invalid_request',
+      'request.unknown_parameter',
+    ],
+    [
+      'claims that no grant allows',
+      undefined,
+      { additional_claims: { a: 1 } },
+      400,
+      'invalid_request',
+      'request.claim_not_allowed',
+    ],
   ])('refuses %s', async (_name, headers, request, status, code, reason) => {
     const init = asJson(request);
     if (headers !== undefined) init.headers = { ...headers, 'content-type': 'application/json' };

@@ -7,12 +7,6 @@ import { eventually, freePort, start, unprivileged } from './processes.ts';
 const program = '/usr/sbin/apache2';
 const modulesFolder = '/usr/lib/apache2/modules';
 
-/** What is missing on this machine, as what to install; undefined where all is there. */
-export function missingApache(): string | undefined {
-  const isThere = existsSync(program) && existsSync(join(modulesFolder, 'mod_oauth2.so'));
-  return isThere ? undefined : 'apt-get install --no-install-recommends apache2 libapache2-mod-oauth2';
-}
-
 export interface Apache {
   readonly url: string;
   /** What it has written to its error log. */
@@ -30,8 +24,9 @@ export interface ProtectedPage {
 
 /** Starts it in the foreground on a free loopback port. It knows of the token issuer the JWK set alone. */
 export async function startApache(jwksUri: string, pages: readonly ProtectedPage[]): Promise<Apache> {
-  const missing = missingApache();
-  if (missing !== undefined) throw new Error(`no Apache httpd with mod_oauth2 (${missing})`);
+  if (!existsSync(program) || !existsSync(join(modulesFolder, 'mod_oauth2.so'))) {
+    throw new Error('no Apache httpd with mod_oauth2 (install libapache2-mod-oauth2)');
+  }
   const folder = mkdtempSync(join(tmpdir(), 'mintmark-apache-'));
   chmodSync(folder, 0o755); // its workers run as another user than root
   const port = await freePort();

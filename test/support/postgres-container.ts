@@ -1,8 +1,16 @@
-/** PostgreSQL in a container, for machines that the npm package has no binaries for. */
+/** PostgreSQL in a container, for machines with an engine that runs containers. */
 import { GenericContainer, getContainerRuntimeClient, Wait } from 'testcontainers';
 import type { PostgresServer } from './postgres.ts';
 import { onServer } from './postgres-client.ts';
 import { eventually, freePort } from './processes.ts';
+
+/** Whether testcontainers finds an engine that answers. */
+export async function hasContainerEngine(): Promise<boolean> {
+  return await getContainerRuntimeClient().then(
+    () => true,
+    () => false,
+  );
+}
 
 /** Rejects where no container engine answers. */
 export async function startPostgresContainer(): Promise<PostgresServer> {

@@ -1,7 +1,7 @@
-/** A real PostgreSQL for tests: the binaries of the npm package, or a container where there are none for this machine. */
+/** A real PostgreSQL for tests: the binaries of the npm package, or a container. */
 import { findEmbeddedPostgres } from './postgres-binaries.ts';
 import { createDatabase } from './postgres-client.ts';
-import { startPostgresContainer } from './postgres-container.ts';
+import { hasContainerEngine, startPostgresContainer } from './postgres-container.ts';
 import { startPostgresProcess } from './postgres-process.ts';
 
 export interface PostgresServer {
@@ -20,10 +20,10 @@ export interface Postgres extends PostgresServer {
   createDatabase(): Promise<string>;
 }
 
-/** Starts a server of its own, fsync on. The binaries come first: they are what the lock file names, and need no registry. */
+/** Starts a server of its own: in a container where an engine answers, elsewhere from the binaries of the npm package. */
 export async function startPostgres(): Promise<Postgres> {
-  const binaries = await findEmbeddedPostgres();
-  const server =
-    binaries === undefined ? await startPostgresContainer() : await startPostgresProcess(binaries);
+  const server = (await hasContainerEngine())
+    ? await startPostgresContainer()
+    : await startPostgresProcess(await findEmbeddedPostgres());
   return { ...server, createDatabase: () => createDatabase(server.url) };
 }

@@ -30,7 +30,11 @@ export async function readToEnd(url: string, request: string, timeoutMillis = 10
 }
 
 /** Sends the request and reads one answer by its Content-Length, as a client that keeps the connection does. */
-export async function readOneAnswer(url: string, request: string, timeoutMillis = 10_000): Promise<RawAnswer> {
+export async function readOneAnswer(
+  url: string,
+  request: string,
+  timeoutMillis = 10_000,
+): Promise<RawAnswer> {
   const socket = await openSocket(url);
   socket.write(request);
   try {

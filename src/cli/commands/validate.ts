@@ -1,5 +1,5 @@
 /** `mintmark validate`: checks policy files as the server would, without one. */
-import { paths } from '../../core/discovery.ts';
+import { tokenEndpointOf } from '../../core/discovery.ts';
 import { compilePolicy } from '../../core/policy-compile.ts';
 import { PolicyRefused } from '../../core/policy-source.ts';
 import { isTrustDomainName } from '../../core/spiffe-id.ts';
@@ -26,7 +26,7 @@ export async function validate(dependencies: CliDependencies, options: ValidateO
 
   const sources = await readPolicySources(dependencies, options.file);
   try {
-    compilePolicy(sources, { issuer, trustDomain, tokenEndpoint: `${issuer}${paths.token}`, platforms }, 0);
+    compilePolicy(sources, { issuer, trustDomain, tokenEndpoint: tokenEndpointOf(issuer), platforms }, 0);
   } catch (error) {
     throw error instanceof PolicyRefused ? policyFailure(error) : error;
   }

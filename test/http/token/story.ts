@@ -5,7 +5,6 @@ import { bundleOf, jwksOf, kubernetesClaims, makeKey, makeSvid, signToken } from
 
 export const clusterIssuer = 'https://cluster.test';
 export const orders = 'spiffe://prod.test/orders';
-export const api = 'spiffe://mintmark.test/cluster/ns/payments/sa/api';
 
 const document = (kind: string, name: string, spec: object) => ({
   apiVersion: 'mintmark/v1',
