@@ -13,13 +13,14 @@ import { openSoftwareKeys } from './adapters/software-keys/open.ts';
 import type { Config } from './config.ts';
 import { tokenEndpointOf } from './core/discovery.ts';
 import { createExchange } from './core/exchange.ts';
-import { createPolicyBook, type PolicyBook } from './core/policy-book.ts';
+import { createPolicyBook, type PolicyBook } from './core/policy/book.ts';
 import { type Clock, RevisionConflict } from './core/ports.ts';
 import { createRefusalCap } from './core/refusal-cap.ts';
 import { Secret } from './core/secret.ts';
 import { openKeySets } from './credentials/jwks.ts';
 import { platforms } from './credentials/platforms/index.ts';
 import { createVerifier } from './credentials/verify.ts';
+import { drainBeforeClose } from './drain.ts';
 import { buildApp } from './http/app.ts';
 import type { ReadinessCheck } from './http/dependencies.ts';
 
@@ -135,6 +136,7 @@ async function assemble(
     },
     logger,
   );
+  drainBeforeClose(app);
   closers.push(async () => {
     isDraining = true;
     await app.close();

@@ -5,7 +5,13 @@ import { longestImportChain, readSourceTree, type SourceFile } from './support/s
 const files = readSourceTree(new URL('../src', import.meta.url).pathname);
 
 /** What each layer may import: our own layers, and packages. `node:` modules are listed where they are restricted. */
-const layers: readonly { name: string; owns: RegExp; mayImport: RegExp; packages: RegExp; nodeModules: RegExp }[] = [
+const layers: readonly {
+  name: string;
+  owns: RegExp;
+  mayImport: RegExp;
+  packages: RegExp;
+  nodeModules: RegExp;
+}[] = [
   {
     name: 'core',
     owns: /^core\//,
@@ -100,11 +106,15 @@ describe('architecture', () => {
     const provers = files.filter((file) => /\bproveIdentity\(/.test(file.text)).map((file) => file.path);
     expect(provers).toContain('core/identity.ts');
     expect(provers.some((path) => path.startsWith('credentials/'))).toBe(true);
-    expect(provers.filter((path) => !path.startsWith('credentials/') && path !== 'core/identity.ts')).toEqual([]);
+    expect(provers.filter((path) => !path.startsWith('credentials/') && path !== 'core/identity.ts')).toEqual(
+      [],
+    );
   });
 
   it('reads the wall clock in main.ts alone', () => {
-    const readers = files.filter((file) => /\bDate\.now\(\)|\bnew Date\(\)/.test(file.text)).map((file) => file.path);
+    const readers = files
+      .filter((file) => /\bDate\.now\(\)|\bnew Date\(\)/.test(file.text))
+      .map((file) => file.path);
     expect(readers).toEqual(['main.ts']);
   });
 
@@ -121,6 +131,8 @@ describe('architecture', () => {
   });
 
   it('says in the first line what each file owns', () => {
-    expect(files.filter((file) => !/^(#!.*\n)?(\/\*\*|\/\/) \S/.test(file.text)).map((file) => file.path)).toEqual([]);
+    expect(
+      files.filter((file) => !/^(#!.*\n)?(\/\*\*|\/\/) \S/.test(file.text)).map((file) => file.path),
+    ).toEqual([]);
   });
 });

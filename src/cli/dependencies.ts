@@ -1,6 +1,6 @@
 /** What the commands are given by `mintmark.ts`; they import no adapter and read no process state of their own. */
 import type { Platform } from '../core/platform.ts';
-import type { PolicySource } from '../core/policy-source.ts';
+import type { PolicySource } from '../core/policy/source.ts';
 
 interface OutputStream {
   readonly write: (text: string) => void;

@@ -1,7 +1,8 @@
 /** A server's problem in the words of the files that caused it. */
 
-import { documentLabel } from '../core/policy-document.ts';
-import { describeProblem, type FieldPath, type PolicySource } from '../core/policy-source.ts';
+import { describeProblem } from '../core/policy/refused.ts';
+
+import { documentLabel, type FieldPath, type PolicySource } from '../core/policy/source.ts';
 import type { ServerProblem } from './admin-client.ts';
 import { plain } from './paint.ts';
 

@@ -1,12 +1,7 @@
 /** What the whole policy becomes when some documents are applied to it. */
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts';
-import { documentLabel } from '../core/policy-document.ts';
-import {
-  describeProblem,
-  documentName,
-  type PolicyProblem,
-  type PolicySource,
-} from '../core/policy-source.ts';
+import { describeProblem, type PolicyProblem } from '../core/policy/refused.ts';
+import { documentLabel, documentName, type PolicySource } from '../core/policy/source.ts';
 import type { ServerPolicy } from './admin-client.ts';
 import { CommandFailure } from './exit.ts';
 

@@ -1,5 +1,7 @@
 /** Reads the files that `-f` names. */
-import { describeProblem, PolicyRefused, type PolicySource } from '../core/policy-source.ts';
+
+import { describeProblem, PolicyRefused } from '../core/policy/refused.ts';
+import type { PolicySource } from '../core/policy/source.ts';
 import type { CliDependencies } from './dependencies.ts';
 import { CommandFailure } from './exit.ts';
 

@@ -3,7 +3,7 @@ import type { Check } from './audit.ts';
 import { checkLifetime, checkResource, checkScopes, explainNoGrant, grantChecks } from './decision-trace.ts';
 import type { Reason } from './error.ts';
 import type { IdentityFields } from './identity.ts';
-import type { Grant, PolicySnapshot, Resource } from './policy.ts';
+import type { Grant, PolicySnapshot, Resource } from './policy/snapshot.ts';
 
 /** What of a request the policy decides on. */
 export interface AskedFor {

@@ -2,7 +2,7 @@
 import type { Check } from './audit.ts';
 import type { IdentityFields } from './identity.ts';
 import { issuerNameOf, matchesSubject } from './match.ts';
-import type { Grant, PolicySnapshot, Resource, Subject } from './policy.ts';
+import type { Grant, PolicySnapshot, Resource, Subject } from './policy/snapshot.ts';
 
 const maxGrantChecks = 24;
 const maxTextLength = 256;

@@ -12,7 +12,7 @@ import type { Credential } from './credential.ts';
 import { decide } from './decide.ts';
 import { OAuthError, refuse } from './error.ts';
 import { endingWithEarlier, type Identity } from './identity.ts';
-import type { PolicySnapshot } from './policy.ts';
+import type { PolicySnapshot } from './policy/snapshot.ts';
 import type { AuditSink, Clock, KeyRing, ReplayGuard, Verify } from './ports.ts';
 import type { RefusalCap } from './refusal-cap.ts';
 import type { TokenRequest } from './request.ts';

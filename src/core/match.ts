@@ -1,6 +1,6 @@
 /** Whether a grant's subject covers an identity; the rule that the index must agree with. */
 import type { IdentityFields } from './identity.ts';
-import type { Subject } from './policy.ts';
+import type { Subject } from './policy/snapshot.ts';
 import { trustDomainOf } from './spiffe-id.ts';
 
 export function matchesSubject(subject: Subject, identity: IdentityFields): boolean {

@@ -2,8 +2,8 @@
 import type { AuditEvent } from './audit.ts';
 import type { Credential } from './credential.ts';
 import type { Identity } from './identity.ts';
-import type { PolicySnapshot } from './policy.ts';
-import type { StoredDocument } from './policy-document.ts';
+import type { StoredDocument } from './policy/document.ts';
+import type { PolicySnapshot } from './policy/snapshot.ts';
 
 /**
  * Proves who presents the credential. Throws an `OAuthError` with a `credential.*` reason and no lane; resolves to an

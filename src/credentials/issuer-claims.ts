@@ -1,10 +1,10 @@
 /** What an Issuer document says about its tokens' claims: what they must be, and whose identity they make. */
 import { createHash } from 'node:crypto';
-import { readClaim } from '../core/claim-path.ts';
 import { refuse } from '../core/error.ts';
 import { type Identity, proveIdentity } from '../core/identity.ts';
 import type { Json, JsonObject } from '../core/json.ts';
-import type { TrustedIssuer } from '../core/policy.ts';
+import { readClaim } from '../core/policy/claim-path.ts';
+import type { TrustedIssuer } from '../core/policy/snapshot.ts';
 import { parseSpiffeId } from '../core/spiffe-id.ts';
 import { echo, echoAll } from './echo.ts';
 import type { CompactJws } from './jwt.ts';

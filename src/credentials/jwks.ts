@@ -1,6 +1,6 @@
 /** The keys of every registered Issuer and TrustDomain. Each document has a source of its own: keys are never pooled. */
 import { refuse } from '../core/error.ts';
-import type { PolicySnapshot, TrustedDomain, TrustedIssuer } from '../core/policy.ts';
+import type { PolicySnapshot, TrustedDomain, TrustedIssuer } from '../core/policy/snapshot.ts';
 import type { Clock, FetchDocument } from '../core/ports.ts';
 import { type KeySet, type KeyUse, readKeySet } from './jwk.ts';
 import { domainKeys, issuerKeys } from './key-documents.ts';

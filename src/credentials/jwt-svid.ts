@@ -2,7 +2,7 @@
 import type { Credential } from '../core/credential.ts';
 import { refuse } from '../core/error.ts';
 import { type Identity, proveIdentity } from '../core/identity.ts';
-import type { PolicySnapshot } from '../core/policy.ts';
+import type { PolicySnapshot } from '../core/policy/snapshot.ts';
 import { parseSpiffeId, trustDomainOf } from '../core/spiffe-id.ts';
 import { echo, echoAll } from './echo.ts';
 import type { KeySets } from './jwks.ts';

@@ -1,6 +1,6 @@
 /** Fetches the documents that hold keys: discovery (OpenID Connect Discovery §4), JWK sets, SPIFFE bundles. */
 import { isJsonObject } from '../core/json.ts';
-import type { TrustedDomain, TrustedIssuer } from '../core/policy.ts';
+import type { TrustedDomain, TrustedIssuer } from '../core/policy/snapshot.ts';
 import type { Clock, FetchDocument } from '../core/ports.ts';
 import { type KeySet, readKeySet } from './jwk.ts';
 import type { Fetched } from './remote-keys.ts';

@@ -2,7 +2,7 @@
 import type { Credential } from '../core/credential.ts';
 import { OAuthError, type Reason, refuse } from '../core/error.ts';
 import type { Identity } from '../core/identity.ts';
-import type { PolicySnapshot, TrustedIssuer } from '../core/policy.ts';
+import type { PolicySnapshot, TrustedIssuer } from '../core/policy/snapshot.ts';
 import { echo, echoAll } from './echo.ts';
 import { checkRequirements, identityFrom, type PlatformProof } from './issuer-claims.ts';
 import type { KeySets } from './jwks.ts';

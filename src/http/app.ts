@@ -7,7 +7,6 @@ import { adminRoutes } from './admin/routes.ts';
 import type { HttpDependencies } from './dependencies.ts';
 import { discoveryRoutes } from './discovery-routes.ts';
 import { docsPage } from './docs-page.ts';
-import { drainBeforeClose } from './drain.ts';
 import { healthRoutes } from './health-routes.ts';
 import { openapi } from './openapi.ts';
 import { bodyLimitBytes, tokenRoutes } from './token-routes.ts';
@@ -31,11 +30,10 @@ export async function buildApp(
       dependencies.settings.trustedProxies.length === 0 ? false : [...dependencies.settings.trustedProxies],
     http: { maxHeaderSize: maxHeaderBytes, headersTimeout: requestTimeoutMillis },
     genReqId: () => v7RequestId(dependencies.clock.now()), // never the caller's own header
-    return503OnClosing: false, // see drain.ts
+    return503OnClosing: false, // what still arrives is answered, with Connection: close
     forceCloseConnections: 'idle',
   });
 
-  drainBeforeClose(app);
   await app.register(helmet, {
     contentSecurityPolicy: {
       useDefaults: false,

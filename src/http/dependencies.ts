@@ -1,8 +1,8 @@
 /** What the HTTP layer is given by `wire.ts`; routes take it as their plugin options and import no adapter. */
 import type { Exchange } from '../core/exchange.ts';
-import type { PolicyBook } from '../core/policy-book.ts';
-import type { StoredDocument } from '../core/policy-document.ts';
-import type { PolicySource } from '../core/policy-source.ts';
+import type { PolicyBook } from '../core/policy/book.ts';
+import type { StoredDocument } from '../core/policy/document.ts';
+import type { PolicySource } from '../core/policy/source.ts';
 import type { AuditLog, AuditSink, Clock, KeyRing } from '../core/ports.ts';
 import type { RefusalCap } from '../core/refusal-cap.ts';
 import type { Secret } from '../core/secret.ts';

@@ -1,7 +1,7 @@
 /** The contract of PolicyStore. */
 import { expect, test, vi } from 'vitest';
 import type { Json } from '../../src/core/json.ts';
-import type { ManagedBy, StoredDocument } from '../../src/core/policy-document.ts';
+import type { ManagedBy, StoredDocument } from '../../src/core/policy/document.ts';
 import { type PolicyChange, RevisionConflict } from '../../src/core/ports.ts';
 import { describeSql, select } from './backends.ts';
 

@@ -4,7 +4,7 @@ import { afterAll, describe, expect, inject, test } from 'vitest';
 import { openRedis } from '../../src/adapters/redis/open.ts';
 import type { ReplayGuard } from '../../src/core/ports.ts';
 import { startRedis } from '../support/redis.ts';
-import { describeSql, select, testClock } from './backends.ts';
+import { describeSql, select } from './backends.ts';
 
 interface Subject {
   readonly guard: ReplayGuard;

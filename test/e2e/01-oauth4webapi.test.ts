@@ -34,7 +34,7 @@ describe('oauth4webapi', () => {
     const response = await oauth.discoveryRequest(issuer, { algorithm: 'oauth2', ...insecure });
     as = await oauth.processDiscoveryResponse(issuer, response);
   });
-  afterAll(() => story.close());
+  afterAll(() => story?.close());
 
   async function clientCredentials(svid: string, parameters: Record<string, string>) {
     const response = await oauth.clientCredentialsGrantRequest(

@@ -21,7 +21,7 @@ describe('openid-client', () => {
     story = await startStory();
     svid = await story.svid(ordersId, story.server.url);
   });
-  afterAll(() => story.close());
+  afterAll(() => story?.close());
 
   /** A configuration whose client authentication is the SVID under the type that SPIFFE's first clients sent. */
   function configure(credential = svid): Promise<openid.Configuration> {

@@ -17,7 +17,7 @@ describe('google-auth-library', () => {
   });
   afterAll(async () => {
     rmSync(folder, { recursive: true, force: true });
-    await story.close();
+    await story?.close();
   });
 
   /** A client as the library makes it from a credential configuration file. */

@@ -20,7 +20,7 @@ describe('jose', () => {
     jwksUrl = new URL(`${story.server.url}/.well-known/jwks.json`);
     remoteKeys = createRemoteJWKSet(jwksUrl);
   });
-  afterAll(() => story.close());
+  afterAll(() => story?.close());
 
   async function mint(audience: string): Promise<string> {
     const { status, body } = await postToken(story.server.url, {

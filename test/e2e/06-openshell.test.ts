@@ -21,7 +21,7 @@ describe('OpenShell', () => {
     story = await startStory();
     svid = await story.svid(ordersId, `${story.server.url}/oauth/token`); // its default is the endpoint
   });
-  afterAll(() => story.close());
+  afterAll(() => story?.close());
 
   /** The request of its HTTP client: header names in lower case, and nothing besides. */
   function post(form: string): Promise<RawAnswer> {

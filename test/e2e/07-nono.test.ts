@@ -17,7 +17,7 @@ describe('nono', () => {
   beforeAll(async () => {
     story = await startStory();
   });
-  afterAll(() => story.close());
+  afterAll(() => story?.close());
 
   function post(form: string, type = 'application/x-www-form-urlencoded'): Promise<RawAnswer> {
     return readToEnd(

@@ -21,7 +21,7 @@ describe('Go clients', () => {
     story = await startStory();
     svid = await story.svid(ordersId, `${story.server.url}/oauth/token`);
   });
-  afterAll(() => story.close());
+  afterAll(() => story?.close());
 
   /** As net/http writes a form: its keys sorted, its own header order, gzip accepted. */
   function post(form: Record<string, string>, authorization = ''): Promise<RawAnswer> {

@@ -11,7 +11,7 @@ describe('one fetch', () => {
     story = await startStory();
     platformToken = await story.platformToken(story.server.url);
   });
-  afterAll(() => story.close());
+  afterAll(() => story?.close());
 
   async function ask(init: RequestInit): Promise<{ response: Response; body: Record<string, unknown> }> {
     const response = await fetch(`${story.server.url}/api/v1/token`, { method: 'POST', ...init });

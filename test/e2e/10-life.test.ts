@@ -22,7 +22,7 @@ const callers = 16;
 describe('the life of the process', () => {
   let story: Story;
 
-  afterEach(() => story.close());
+  afterEach(() => story?.close());
 
   async function grantForm(): Promise<Record<string, string>> {
     return {

@@ -49,7 +49,9 @@ export async function startApache(jwksUri: string, pages: readonly ProtectedPage
     if (child.process.exitCode !== null) throw new Error(`httpd ended with ${child.process.exitCode}`);
   } catch (error) {
     await child.end('SIGKILL');
-    throw new Error(`Apache httpd did not start: ${child.output()}${readLog()}`, { cause: error });
+    const written = child.output() + readLog();
+    rmSync(folder, { recursive: true, force: true });
+    throw new Error(`Apache httpd did not start: ${written}`, { cause: error });
   }
   return {
     url,

@@ -45,7 +45,10 @@ export async function startServer(
   };
 
   let written = '';
-  let child = await launch();
+  let child = await launch().catch((error: unknown) => {
+    rmSync(dataDir, { recursive: true, force: true });
+    throw error;
+  });
 
   async function launch(): Promise<ChildProcess> {
     const started = spawn(process.execPath, [mainPath], {

@@ -2,9 +2,9 @@
 import type { Credential, DeclaredType } from '../../src/core/credential.ts';
 import type { Lane } from '../../src/core/error.ts';
 import type { Identity } from '../../src/core/identity.ts';
-import type { PolicySnapshot, TrustedDomain, TrustedIssuer } from '../../src/core/policy.ts';
+import type { PolicySnapshot, TrustedDomain, TrustedIssuer } from '../../src/core/policy/snapshot.ts';
+import { parseSubjectTemplate } from '../../src/core/policy/subject-template.ts';
 import { Secret } from '../../src/core/secret.ts';
-import { parseSubjectTemplate } from '../../src/core/subject-template.ts';
 import { openKeySets } from '../../src/credentials/jwks.ts';
 import { oidc } from '../../src/credentials/platforms/oidc/index.ts';
 import { createVerifier } from '../../src/credentials/verify.ts';

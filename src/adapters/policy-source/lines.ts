@@ -1,6 +1,6 @@
 /** Finds the line on which a field of a YAML document stands. */
 import { type Document, isAlias, isMap, isNode, isScalar, isSeq, type LineCounter } from 'yaml';
-import type { FieldPath } from '../../core/policy-source.ts';
+import type { FieldPath } from '../../core/policy/source.ts';
 
 /** The 1-based line of the field at `path`, or of the nearest thing around it that is there. */
 export function lineOf(document: Document.Parsed, path: FieldPath, lines: LineCounter): number | undefined {

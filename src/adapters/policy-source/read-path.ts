@@ -1,8 +1,9 @@
 /** Reads policy documents from a file, or from all files of a folder. */
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
-import type { ManagedBy } from '../../core/policy-document.ts';
-import { PolicyRefused, type PolicySource } from '../../core/policy-source.ts';
+import type { ManagedBy } from '../../core/policy/document.ts';
+import { PolicyRefused } from '../../core/policy/refused.ts';
+import type { PolicySource } from '../../core/policy/source.ts';
 import { type ReadOptions, readPolicyTests, readPolicyText } from './read-text.ts';
 
 const extension = /\.(yaml|yml|json)$/;

@@ -1,14 +1,9 @@
 /** Reads policy documents from YAML or JSON text, remembering the line of every field. */
 import { type Document, isMap, isNode, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
 import { isJsonObject } from '../../core/json.ts';
-import { documentLabel, type ManagedBy } from '../../core/policy-document.ts';
-import {
-  describeField,
-  type FieldPath,
-  type PolicyProblem,
-  PolicyRefused,
-  type PolicySource,
-} from '../../core/policy-source.ts';
+import type { ManagedBy } from '../../core/policy/document.ts';
+import { type PolicyProblem, PolicyRefused } from '../../core/policy/refused.ts';
+import { describeField, documentLabel, type FieldPath, type PolicySource } from '../../core/policy/source.ts';
 import { lineOf } from './lines.ts';
 
 export interface ReadOptions {

@@ -1,7 +1,7 @@
 /** The policy in SQL: each change is one revision, made whole or not at all, with what stood before and after. */
 import { createHash } from 'node:crypto';
 import { type Kysely, sql } from 'kysely';
-import type { StoredDocument } from '../../core/policy-document.ts';
+import type { StoredDocument } from '../../core/policy/document.ts';
 import { type PolicyChange, type PolicyStore, RevisionConflict } from '../../core/ports.ts';
 import { type Database, policyChannel } from './database.ts';
 import { type Tables, timestamp } from './tables.ts';

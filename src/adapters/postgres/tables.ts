@@ -2,7 +2,7 @@
 import type { ColumnType } from 'kysely';
 import type { AuditEvent, Outcome } from '../../core/audit.ts';
 import type { Json } from '../../core/json.ts';
-import type { Kind, ManagedBy } from '../../core/policy-document.ts';
+import type { Kind, ManagedBy } from '../../core/policy/document.ts';
 import type { PublicJwk } from '../../core/ports.ts';
 
 /** Written as ISO 8601 text, read as a Date. */

@@ -1,6 +1,6 @@
 /** `mintmark apply` and `mintmark diff`: documents from files become part of the server's policy. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { PolicySource } from '../../core/policy-source.ts';
+import type { PolicySource } from '../../core/policy/source.ts';
 import { type AdminClient, openAdminClient, type PolicyReplaced, ServerRefused } from '../admin-client.ts';
 import type { CliDependencies } from '../dependencies.ts';
 import { CommandFailure, type ExitCode, exitCodes, usageFailure } from '../exit.ts';

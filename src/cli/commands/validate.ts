@@ -1,7 +1,7 @@
 /** `mintmark validate`: checks policy files as the server would, without one. */
 import { tokenEndpointOf } from '../../core/discovery.ts';
-import { compilePolicy } from '../../core/policy-compile.ts';
-import { PolicyRefused } from '../../core/policy-source.ts';
+import { compilePolicy } from '../../core/policy/compile.ts';
+import { PolicyRefused } from '../../core/policy/refused.ts';
 import { isTrustDomainName } from '../../core/spiffe-id.ts';
 import type { CliDependencies } from '../dependencies.ts';
 import { type ExitCode, exitCodes, usageFailure } from '../exit.ts';

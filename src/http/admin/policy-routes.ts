@@ -2,10 +2,10 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { Json } from '../../core/json.ts';
-import type { PolicySnapshot } from '../../core/policy.ts';
-import { diffPolicies, isEmptyDiff, type PolicyDiff } from '../../core/policy-diff.ts';
-import { documentLabel } from '../../core/policy-document.ts';
-import type { PolicySource } from '../../core/policy-source.ts';
+import { diffPolicies, isEmptyDiff, type PolicyDiff } from '../../core/policy/diff.ts';
+import type { PolicySnapshot } from '../../core/policy/snapshot.ts';
+
+import { documentLabel, type PolicySource } from '../../core/policy/source.ts';
 import type { HttpDependencies } from '../dependencies.ts';
 import { type Authorize, callerOf, summarize } from './authorize.ts';
 import {

@@ -1,7 +1,7 @@
 /** The policy as the REST API reads and shows it, and the one place where its names change case. */
 import { z } from 'zod';
-import type { PolicyDiff } from '../../core/policy-diff.ts';
-import { documentSchemas, type Kind, kinds, type StoredDocument } from '../../core/policy-document.ts';
+import type { PolicyDiff } from '../../core/policy/diff.ts';
+import { documentSchemas, type Kind, kinds, type StoredDocument } from '../../core/policy/document.ts';
 
 const kindSchema = z.enum(Object.keys(documentSchemas) as [Kind, ...Kind[]]);
 const namedSchema = z.object({ kind: kindSchema, name: z.string() });

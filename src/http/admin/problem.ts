@@ -3,8 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { OAuthError, type Reason } from '../../core/error.ts';
-import { ManagedByFile } from '../../core/managed-by-file.ts';
-import { PolicyRefused } from '../../core/policy-source.ts';
+import { ManagedByFile, PolicyRefused } from '../../core/policy/refused.ts';
 import { RevisionConflict } from '../../core/ports.ts';
 
 interface ProblemEntry {

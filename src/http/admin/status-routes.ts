@@ -1,8 +1,8 @@
 /** `GET /admin/v1/status`: what this replica runs on. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import type { PolicySnapshot } from '../../core/policy.ts';
-import { kinds } from '../../core/policy-document.ts';
+import { kinds } from '../../core/policy/document.ts';
+import type { PolicySnapshot } from '../../core/policy/snapshot.ts';
 import type { HttpDependencies } from '../dependencies.ts';
 import { reportReadiness } from '../health-routes.ts';
 import { type Authorize, summarize } from './authorize.ts';

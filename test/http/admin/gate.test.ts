@@ -2,7 +2,7 @@
 import Fastify from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openPglite } from '../../../src/adapters/postgres/open.ts';
-import { createPolicyBook } from '../../../src/core/policy-book.ts';
+import { createPolicyBook } from '../../../src/core/policy/book.ts';
 import { v7RequestId } from '../../../src/core/request-id.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import { adminRoutes } from '../../../src/http/admin/routes.ts';

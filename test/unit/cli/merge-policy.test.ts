@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { mergePolicy, setLabel } from '../../../src/cli/merge-policy.ts';
-import type { PolicySource } from '../../../src/core/policy-source.ts';
+import type { PolicySource } from '../../../src/core/policy/source.ts';
 
 const grant = (name: string, set?: string, marker = 0) => ({
   apiVersion: 'mintmark/v1',

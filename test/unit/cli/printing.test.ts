@@ -6,7 +6,7 @@ import { printDiff } from '../../../src/cli/print-diff.ts';
 import { printEvent } from '../../../src/cli/print-event.ts';
 import { reasonSentences, sentenceOf } from '../../../src/cli/reason-sentences.ts';
 import { reasons } from '../../../src/core/error.ts';
-import { describeField } from '../../../src/core/policy-source.ts';
+import { describeField } from '../../../src/core/policy/source.ts';
 
 const noColour = createPaint(false, {});
 

@@ -1,7 +1,7 @@
 /** Key sets over real sockets: discovery, rotation, outages, and what each document may fetch. */
 import { afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openFetchDocument } from '../../../src/adapters/net/fetch-document.ts';
-import type { TrustedDomain, TrustedIssuer } from '../../../src/core/policy.ts';
+import type { TrustedDomain, TrustedIssuer } from '../../../src/core/policy/snapshot.ts';
 import { type KeySets, openKeySets } from '../../../src/credentials/jwks.ts';
 import { createVerifier } from '../../../src/credentials/verify.ts';
 import { type IssuerDouble, startIssuerDouble } from '../../support/issuer-double.ts';

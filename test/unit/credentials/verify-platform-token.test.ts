@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { TrustedIssuer } from '../../../src/core/policy.ts';
+import type { TrustedIssuer } from '../../../src/core/policy/snapshot.ts';
 import { kubernetes } from '../../../src/credentials/platforms/kubernetes/index.ts';
 import { oidc } from '../../../src/credentials/platforms/oidc/index.ts';
 import {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isClaimPath, readClaim } from '../../../src/core/claim-path.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
+import { isClaimPath, readClaim } from '../../../src/core/policy/claim-path.ts';
 
 const parsed = (text: string) => JSON.parse(text) as JsonObject;
 const missing = { found: false, ambiguous: false };

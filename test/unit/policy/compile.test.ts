@@ -1,14 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { decide } from '../../../src/core/decide.ts';
-import { compilePolicy } from '../../../src/core/policy-compile.ts';
-import {
-  describeProblem,
-  PolicyRefused,
-  type PolicySource,
-  sourcesFromStored,
-  storedFromSources,
-} from '../../../src/core/policy-source.ts';
+import { compilePolicy } from '../../../src/core/policy/compile.ts';
+import { describeProblem, PolicyRefused } from '../../../src/core/policy/refused.ts';
+import { type PolicySource, sourcesFromStored, storedFromSources } from '../../../src/core/policy/source.ts';
 import { oidc } from '../../../src/credentials/platforms/oidc/index.ts';
 import { compileText, context, exampleText, exampleWith, identity, problemsOf } from './example-policy.ts';
 

@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decide } from '../../../src/core/decide.ts';
 import { matchesSubject } from '../../../src/core/match.ts';
-import type { Subject } from '../../../src/core/policy.ts';
-import { compilePolicy } from '../../../src/core/policy-compile.ts';
-import type { PolicySource } from '../../../src/core/policy-source.ts';
+import { compilePolicy } from '../../../src/core/policy/compile.ts';
+import type { Subject } from '../../../src/core/policy/snapshot.ts';
+import type { PolicySource } from '../../../src/core/policy/source.ts';
 import { context, identity } from './example-policy.ts';
 
 const now = Date.parse('2026-06-01T00:00:00Z');

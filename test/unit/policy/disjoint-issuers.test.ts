@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { findOverlaps } from '../../../src/core/disjoint-issuers.ts';
-import type { TrustedIssuer } from '../../../src/core/policy.ts';
-import { parseSubjectTemplate } from '../../../src/core/subject-template.ts';
+import { findOverlaps } from '../../../src/core/policy/disjoint-issuers.ts';
+import type { TrustedIssuer } from '../../../src/core/policy/snapshot.ts';
+import { parseSubjectTemplate } from '../../../src/core/policy/subject-template.ts';
 import { oidc } from '../../../src/credentials/platforms/oidc/index.ts';
 
 type Fields = Pick<TrustedIssuer, 'issuerUrl' | 'keys' | 'require'>;

@@ -1,9 +1,9 @@
 /** A policy with one document of each kind, and what it is compiled against; refusal tests change one thing in it. */
 import { readPolicyText } from '../../../src/adapters/policy-source/read-text.ts';
 import type { IdentityFields } from '../../../src/core/identity.ts';
-import type { PolicyContext, PolicySnapshot } from '../../../src/core/policy.ts';
-import { compilePolicy } from '../../../src/core/policy-compile.ts';
-import { type PolicyProblem, PolicyRefused } from '../../../src/core/policy-source.ts';
+import { compilePolicy } from '../../../src/core/policy/compile.ts';
+import { type PolicyProblem, PolicyRefused } from '../../../src/core/policy/refused.ts';
+import type { PolicyContext, PolicySnapshot } from '../../../src/core/policy/snapshot.ts';
 import { parseSpiffeId } from '../../../src/core/spiffe-id.ts';
 import { platforms } from '../../../src/credentials/platforms/index.ts';
 

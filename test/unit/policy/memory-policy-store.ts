@@ -1,5 +1,5 @@
 /** A policy store in memory, by the rules of the port: whole changes, counted revisions, conflicts for late writers. */
-import type { StoredDocument } from '../../../src/core/policy-document.ts';
+import type { StoredDocument } from '../../../src/core/policy/document.ts';
 import { type PolicyChange, type PolicyStore, RevisionConflict } from '../../../src/core/ports.ts';
 
 export interface MemoryPolicyStore extends PolicyStore {

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { createPolicyBook, ManagedByFile } from '../../../src/core/policy-book.ts';
-import type { StoredDocument } from '../../../src/core/policy-document.ts';
-import { PolicyRefused, type PolicySource } from '../../../src/core/policy-source.ts';
+import { createPolicyBook } from '../../../src/core/policy/book.ts';
+import type { StoredDocument } from '../../../src/core/policy/document.ts';
+import { ManagedByFile, PolicyRefused } from '../../../src/core/policy/refused.ts';
+import type { PolicySource } from '../../../src/core/policy/source.ts';
 import { RevisionConflict } from '../../../src/core/ports.ts';
 import { context } from './example-policy.ts';
 import { memoryPolicyStore } from './memory-policy-store.ts';

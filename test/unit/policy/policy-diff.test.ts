@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Json } from '../../../src/core/json.ts';
-import { diffPolicies, isEmptyDiff } from '../../../src/core/policy-diff.ts';
-import { kinds, type StoredDocument } from '../../../src/core/policy-document.ts';
+import { diffPolicies, isEmptyDiff } from '../../../src/core/policy/diff.ts';
+import { kinds, type StoredDocument } from '../../../src/core/policy/document.ts';
 
 const document = (name: string, body: Json): StoredDocument => ({
   kind: 'Grant',

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readPolicyPath, readPolicyTestsPath } from '../../../src/adapters/policy-source/read-path.ts';
 import { readPolicyTests, readPolicyText } from '../../../src/adapters/policy-source/read-text.ts';
-import { PolicyRefused } from '../../../src/core/policy-source.ts';
+import { PolicyRefused } from '../../../src/core/policy/refused.ts';
 
 const options = { file: 'policy.yaml', managedBy: 'rest' } as const;
 const read = (text: string) => readPolicyText(text, options);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { parseSubjectTemplate } from '../../../src/core/policy/subject-template.ts';
 import { isPathSegment } from '../../../src/core/spiffe-id.ts';
-import { parseSubjectTemplate } from '../../../src/core/subject-template.ts';
 
 const render = (template: string, claims: Record<string, string>) =>
   parseSubjectTemplate(template, 'prod').render(claims);

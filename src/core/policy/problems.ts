@@ -1,12 +1,7 @@
 /** Collects everything that is wrong with a policy, so that its author mends it in one go. */
-import { documentLabel } from './policy-document.ts';
-import {
-  describeField,
-  type FieldPath,
-  type PolicyProblem,
-  PolicyRefused,
-  type PolicySource,
-} from './policy-source.ts';
+
+import { type PolicyProblem, PolicyRefused } from './refused.ts';
+import { describeField, documentLabel, type FieldPath, type PolicySource } from './source.ts';
 
 const maxProblems = 200;
 

@@ -1,7 +1,7 @@
 /** What may stand in a JWK Set (RFC 7517) that is written into a document: public keys that can be used, nothing else. */
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
-import type { FieldPath } from './policy-source.ts';
 import type { FieldProblem } from './schema-sentences.ts';
+import type { FieldPath } from './source.ts';
 
 export interface InlineJwks {
   readonly keys: readonly { readonly kty: string; readonly [member: string]: unknown }[];

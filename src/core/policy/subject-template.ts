@@ -1,7 +1,8 @@
 /** Subject templates: how verified claims become the path of a SPIFFE ID, never the same path for two different workloads. */
+
+import type { JsonObject } from '../json.ts';
+import { isPathSegment } from '../spiffe-id.ts';
 import { isClaimPath, readClaim } from './claim-path.ts';
-import type { JsonObject } from './json.ts';
-import { isPathSegment } from './spiffe-id.ts';
 
 export interface SubjectTemplate {
   /** The template as written, the issuer's name put in. */

@@ -1,9 +1,10 @@
 /** Checks and compiles Resource documents: the audiences that tokens are minted for. */
-import type { PolicyContext, Resource } from './policy.ts';
-import type { Checked } from './policy-check.ts';
-import type { ResourceDocument } from './policy-document.ts';
-import { type Problems, placeOf } from './policy-problems.ts';
-import type { PolicySource } from './policy-source.ts';
+
+import type { Checked } from './check.ts';
+import type { ResourceDocument } from './document.ts';
+import { type Problems, placeOf } from './problems.ts';
+import type { PolicyContext, Resource } from './snapshot.ts';
+import type { PolicySource } from './source.ts';
 
 /** The admin API's own resource; no document may stand for it. */
 const adminResourceName = 'mintmark-admin';

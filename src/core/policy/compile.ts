@@ -1,13 +1,14 @@
 /** Makes the snapshot that the exchange uses out of documents, or says everything that is wrong with them. */
+
+import { checkDocuments } from './check.ts';
 import { byName, indexGrants } from './grant-index.ts';
-import type { PolicyContext, PolicySnapshot } from './policy.ts';
-import { checkDocuments } from './policy-check.ts';
-import { compileGrants } from './policy-grants.ts';
-import { compileIssuers } from './policy-issuers.ts';
-import { collectProblems } from './policy-problems.ts';
-import { compileResources } from './policy-resources.ts';
-import { type PolicySource, storedFromSources } from './policy-source.ts';
-import { compileTrustDomains } from './policy-trust-domains.ts';
+import { compileGrants } from './grants.ts';
+import { compileIssuers } from './issuers.ts';
+import { collectProblems } from './problems.ts';
+import { compileResources } from './resources.ts';
+import type { PolicyContext, PolicySnapshot } from './snapshot.ts';
+import { type PolicySource, storedFromSources } from './source.ts';
+import { compileTrustDomains } from './trust-domains.ts';
 
 /** Checks and compiles the whole policy; the order of its documents never matters. Throws PolicyRefused with all problems. */
 export function compilePolicy(

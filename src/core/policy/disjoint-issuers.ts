@@ -1,6 +1,6 @@
 /** Finds Issuer documents that one token could satisfy twice: one `iss`, keys that can overlap, claims that do not tell them apart. */
 import { inlineKeyMarks } from './inline-keys.ts';
-import type { TrustedIssuer } from './policy.ts';
+import type { TrustedIssuer } from './snapshot.ts';
 
 /**
  * For each issuer that shares its `iss` with an earlier one that a token of its own could satisfy too, that earlier one.

@@ -1,14 +1,12 @@
 /** The policy in force: keeps the compiled snapshot fresh, and makes changes whole or not at all. */
-import { OAuthError } from './error.ts';
-import { ManagedByFile } from './managed-by-file.ts';
-import type { PolicyContext, PolicySnapshot } from './policy.ts';
-import { compilePolicy } from './policy-compile.ts';
-import { diffPolicies, isEmptyDiff, type PolicyDiff } from './policy-diff.ts';
-import type { ManagedBy, StoredDocument } from './policy-document.ts';
-import { documentName, type PolicySource, sourcesFromStored, storedFromSources } from './policy-source.ts';
-import { type Clock, type PolicyStore, RevisionConflict } from './ports.ts';
-
-export { ManagedByFile };
+import { OAuthError } from '../error.ts';
+import { type Clock, type PolicyStore, RevisionConflict } from '../ports.ts';
+import { compilePolicy } from './compile.ts';
+import { diffPolicies, isEmptyDiff, type PolicyDiff } from './diff.ts';
+import type { ManagedBy, StoredDocument } from './document.ts';
+import { ManagedByFile } from './refused.ts';
+import type { PolicyContext, PolicySnapshot } from './snapshot.ts';
+import { documentName, type PolicySource, sourcesFromStored, storedFromSources } from './source.ts';
 
 export interface PlanOptions {
   /** Whose documents the sources replace, all of them; the other side's stay as they are. */

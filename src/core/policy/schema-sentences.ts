@@ -1,8 +1,8 @@
 /** Turns what zod says about a document into sentences that tell its author what to write instead. */
 import { z } from 'zod';
-import { isJsonObject } from './json.ts';
+import { isJsonObject } from '../json.ts';
 import { quote, suggest } from './nearest-word.ts';
-import type { FieldPath } from './policy-source.ts';
+import type { FieldPath } from './source.ts';
 
 export interface FieldProblem {
   readonly path: FieldPath;

@@ -1,18 +1,6 @@
 /** One document as it was read, knowing where each of its fields stands. */
-import { isJsonObject, type Json } from './json.ts';
-import { documentLabel, type Kind, kinds, type ManagedBy, type StoredDocument } from './policy-document.ts';
-
-/** What is wrong with a policy, precise enough to mend it. */
-export interface PolicyProblem {
-  /** `Grant/orders`. */
-  readonly document: string;
-  /** `spec.scopes[0]`; empty for the document itself. */
-  readonly field: string;
-  readonly file?: string;
-  /** 1-based. */
-  readonly line?: number;
-  readonly message: string;
-}
+import { isJsonObject, type Json } from '../json.ts';
+import { type Kind, kinds, type ManagedBy, type StoredDocument } from './document.ts';
 
 export type FieldPath = readonly (string | number)[];
 
@@ -21,22 +9,6 @@ export interface PolicySource {
   readonly managedBy: ManagedBy;
   /** Where the field, or the nearest thing around it, stands. */
   readonly locate: (path: FieldPath) => { readonly file?: string; readonly line?: number };
-}
-
-export class PolicyRefused extends Error {
-  override readonly name = 'PolicyRefused';
-  readonly problems: readonly PolicyProblem[];
-
-  constructor(problems: readonly PolicyProblem[]) {
-    super(`policy refused: ${problems.map(describeProblem).join('; ')}`);
-    this.problems = problems;
-  }
-}
-
-export function describeProblem(problem: PolicyProblem): string {
-  const place = [problem.file, problem.line].filter((part) => part !== undefined).join(':');
-  const field = problem.field === '' ? '' : ` ${problem.field}`;
-  return `${place === '' ? '' : `${place}: `}${problem.document}${field}: ${problem.message}`;
 }
 
 /** A field's path as admins write it: `spec.scopes[0]`, `spec.require["kubernetes.io.namespace"]`. */
@@ -68,4 +40,13 @@ export function documentName(value: unknown): { readonly kind: Kind; readonly na
   const kind = kinds.find((known) => known === value.kind);
   const { name } = value.metadata;
   return kind === undefined || typeof name !== 'string' ? undefined : { kind, name };
+}
+
+/** Kind and name where a value has them, for naming the document in a message. */
+export function documentLabel(value: unknown): string {
+  if (!isJsonObject(value)) return 'document';
+  const kind = typeof value.kind === 'string' ? value.kind : 'document';
+  const { metadata } = value;
+  const name = isJsonObject(metadata) && typeof metadata.name === 'string' ? metadata.name : undefined;
+  return name === undefined ? kind : `${kind}/${name}`;
 }

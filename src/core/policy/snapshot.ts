@@ -1,7 +1,7 @@
 /** The policy as the exchange uses it: compiled, immutable, indexed; swapped whole when its revision changes. */
-import type { IdentityFields } from './identity.ts';
-import type { Platform } from './platform.ts';
-import type { IssuerDocument, StoredDocument, TrustDomainDocument } from './policy-document.ts';
+import type { IdentityFields } from '../identity.ts';
+import type { Platform } from '../platform.ts';
+import type { IssuerDocument, StoredDocument, TrustDomainDocument } from './document.ts';
 import type { SubjectTemplate } from './subject-template.ts';
 
 export interface Resource {

@@ -1,6 +1,5 @@
 /** Reads each document against its schema and finds out which names the policy declares. */
-import { isJsonObject } from './json.ts';
-import { quote, suggest } from './nearest-word.ts';
+import { isJsonObject } from '../json.ts';
 import {
   apiVersion,
   documentSchemas,
@@ -11,10 +10,11 @@ import {
   type PolicyDocument,
   type ResourceDocument,
   type TrustDomainDocument,
-} from './policy-document.ts';
-import { type Problems, placeOf } from './policy-problems.ts';
-import { documentName, type FieldPath, type PolicySource } from './policy-source.ts';
+} from './document.ts';
+import { quote, suggest } from './nearest-word.ts';
+import { type Problems, placeOf } from './problems.ts';
 import { describeIssues } from './schema-sentences.ts';
+import { documentName, type FieldPath, type PolicySource } from './source.ts';
 
 export interface Checked<D extends PolicyDocument> {
   readonly source: PolicySource;

@@ -1,11 +1,12 @@
 /** Checks and compiles Grant documents: who may have which scopes on which resource. */
+
+import { isTrustDomainName, parseSpiffeId, trustDomainOf } from '../spiffe-id.ts';
+import type { Checked, CheckedPolicy } from './check.ts';
+import type { GrantDocument } from './document.ts';
 import { quote, suggest } from './nearest-word.ts';
-import type { Grant, PolicyContext, Resource, Subject } from './policy.ts';
-import type { Checked, CheckedPolicy } from './policy-check.ts';
-import type { GrantDocument } from './policy-document.ts';
-import type { Problems } from './policy-problems.ts';
-import type { FieldPath } from './policy-source.ts';
-import { isTrustDomainName, parseSpiffeId, trustDomainOf } from './spiffe-id.ts';
+import type { Problems } from './problems.ts';
+import type { Grant, PolicyContext, Resource, Subject } from './snapshot.ts';
+import type { FieldPath } from './source.ts';
 
 type Report = (path: FieldPath, message: string) => void;
 type SubjectEntry = GrantDocument['spec']['subjects'][number];

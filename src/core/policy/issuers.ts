@@ -1,16 +1,17 @@
 /** Checks and compiles Issuer documents: whose tokens are accepted, under which keys, as which SPIFFE IDs. */
+
+import type { Platform } from '../platform.ts';
+import type { Checked } from './check.ts';
 import { isClaimPath } from './claim-path.ts';
 import { findOverlaps } from './disjoint-issuers.ts';
+import type { IssuerDocument } from './document.ts';
 import { inlineKeysProblems } from './inline-keys.ts';
 import { quote, suggest } from './nearest-word.ts';
 import { isPersonalClaim } from './personal-claims.ts';
-import type { Platform } from './platform.ts';
-import type { PolicyContext, TrustedIssuer } from './policy.ts';
-import type { Checked } from './policy-check.ts';
-import type { IssuerDocument } from './policy-document.ts';
-import { type Problems, placeOf } from './policy-problems.ts';
-import type { FieldPath } from './policy-source.ts';
 import { privateHostsProblems } from './private-hosts.ts';
+import { type Problems, placeOf } from './problems.ts';
+import type { PolicyContext, TrustedIssuer } from './snapshot.ts';
+import type { FieldPath } from './source.ts';
 import { parseSubjectTemplate, type SubjectTemplate } from './subject-template.ts';
 import { isSamePlace, trustedUrlProblem } from './trusted-url.ts';
 

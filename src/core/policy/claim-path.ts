@@ -1,5 +1,5 @@
 /** Claim paths: how a document names one claim, at any depth, in verified claims. */
-import { isJsonObject, type Json, type JsonObject } from './json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../json.ts';
 
 export type ClaimReading =
   | { readonly found: true; readonly value: Json }

@@ -14,7 +14,7 @@ const maxQuietPeriods = 12;
  */
 export function drainBeforeClose(app: FastifyInstance): void {
   let requests = 0;
-  app.addHook('onRequest', async () => {
+  app.server.on('request', () => {
     requests += 1;
   });
   app.addHook('preClose', async () => {

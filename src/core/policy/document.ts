@@ -1,6 +1,6 @@
 /** The policy documents as an admin writes them: their schema, their names and their defaults. */
 import { z } from 'zod';
-import { isJsonObject, type Json } from './json.ts';
+import type { Json } from '../json.ts';
 
 export const apiVersion = 'mintmark/v1';
 
@@ -149,13 +149,4 @@ export interface StoredDocument {
   readonly name: string;
   readonly managedBy: ManagedBy;
   readonly body: Json;
-}
-
-/** Kind and name where a value has them, for naming the document in a message. */
-export function documentLabel(value: unknown): string {
-  if (!isJsonObject(value)) return 'document';
-  const kind = typeof value.kind === 'string' ? value.kind : 'document';
-  const { metadata } = value;
-  const name = isJsonObject(metadata) && typeof metadata.name === 'string' ? metadata.name : undefined;
-  return name === undefined ? kind : `${kind}/${name}`;
 }

@@ -1,11 +1,12 @@
 /** Checks and compiles TrustDomain documents: whose SVIDs are accepted, under which bundle. */
+
+import type { Checked } from './check.ts';
+import type { TrustDomainDocument } from './document.ts';
 import { inlineKeysProblems } from './inline-keys.ts';
-import type { PolicyContext, TrustedDomain } from './policy.ts';
-import type { Checked } from './policy-check.ts';
-import type { TrustDomainDocument } from './policy-document.ts';
-import type { Problems } from './policy-problems.ts';
-import type { FieldPath } from './policy-source.ts';
 import { privateHostsProblems } from './private-hosts.ts';
+import type { Problems } from './problems.ts';
+import type { PolicyContext, TrustedDomain } from './snapshot.ts';
+import type { FieldPath } from './source.ts';
 import { trustedUrlProblem } from './trusted-url.ts';
 
 const defaultServeStaleSeconds = 3600;

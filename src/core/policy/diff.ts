@@ -1,8 +1,8 @@
 /** What a change of policy changes: documents added, removed and changed, field by field. */
 import { isDeepStrictEqual } from 'node:util';
-import { isJsonObject, type Json } from './json.ts';
-import type { Kind, StoredDocument } from './policy-document.ts';
-import { describeField, type FieldPath } from './policy-source.ts';
+import { isJsonObject, type Json } from '../json.ts';
+import type { Kind, StoredDocument } from './document.ts';
+import { describeField, type FieldPath } from './source.ts';
 
 export interface FieldChange {
   /** `spec.scopes`; `managedBy` where a document changed hands. */

@@ -1,8 +1,8 @@
 /** Finds the grants that cover an identity; the cost grows with the depth of its ID, not with the number of grants. */
-import type { IdentityFields } from './identity.ts';
-import { issuerNameOf } from './match.ts';
-import type { Grant } from './policy.ts';
-import { trustDomainOf } from './spiffe-id.ts';
+import type { IdentityFields } from '../identity.ts';
+import { issuerNameOf } from '../match.ts';
+import { trustDomainOf } from '../spiffe-id.ts';
+import type { Grant } from './snapshot.ts';
 
 export interface GrantIndex {
   /** The grants whose subjects cover the identity, by name. */
