@@ -14,6 +14,14 @@ export interface Platform {
   readonly isSharedIssuer: (issuerUrl: string) => boolean;
   /** Claim paths of immutable tenant ids, one of which `require` must name where the issuer is shared. */
   readonly tenantClaims: readonly string[];
+  /** Audiences that are meant for somebody else, whatever a document says: tokens with one of them are refused. */
+  readonly foreignAudiences?: readonly string[];
+  /** Audiences that the platform fixes, so that every verifier of its tokens shares them: a token can be replayed from one to another. */
+  readonly fixedAudiences?: readonly string[];
+  /** Claim paths that only name (and can be given up and taken by others), where an immutable id stands beside them. */
+  readonly nameClaims?: readonly string[];
+  /** Whether a token must carry a `jti` and be accepted once, whatever a document says. */
+  readonly isOneTime?: boolean;
   /** What no document should need to write: returns the reason why these claims are refused, or undefined. */
   readonly check?: (claims: JsonObject) => string | undefined;
 }

@@ -2,7 +2,7 @@
 import { refuse } from './error.ts';
 
 const scopeToken = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
-const maxScopes = 100;
+export const maxScopes = 100;
 const maxTokenLength = 256;
 const maxLength = maxScopes * (maxTokenLength + 1);
 

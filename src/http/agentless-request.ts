@@ -1,19 +1,21 @@
 /** Reads `POST /api/v1/token`: the platform token in `Authorization`, the rest as JSON (SPIRE issue #986). */
 import { z } from 'zod';
 import { refuse } from '../core/error.ts';
+import { isJsonObject } from '../core/json.ts';
 import type { TokenRequest } from '../core/request.ts';
-import { parseScope } from '../core/scope.ts';
+import { maxScopes, parseScope } from '../core/scope.ts';
 import { Secret } from '../core/secret.ts';
 
 export const agentlessBodySchema = z.strictObject({
   audience: z.string().min(1).max(2048).optional(),
   scope: z.union([z.string(), z.array(z.string())]).optional(),
-  additional_claims: z.record(z.string(), z.json()).optional(),
+  additional_claims: z.record(z.string(), z.unknown()).optional(),
   token_type: z.enum(['access_token', 'jwt-svid']).optional(),
 });
 
 /** Throws an `OAuthError` with a `request.*` reason for what cannot be read. */
 export function readAgentlessRequest(authorization: string | undefined, body: unknown): TokenRequest {
+  refuseLongScope(body);
   const parsed = agentlessBodySchema.safeParse(body ?? {});
   if (!parsed.success) {
     const isUnknownKey = parsed.error.issues.some((issue) => issue.code === 'unrecognized_keys');
@@ -30,6 +32,12 @@ export function readAgentlessRequest(authorization: string | undefined, body: un
     scopes: parseScope(Array.isArray(scope) ? scope.join(' ') : scope),
     isTokenExchange: false,
   };
+}
+
+/** Before the schema looks at it: zod describes each wrong entry, and a stranger must not buy so much work with one request. */
+function refuseLongScope(body: unknown): void {
+  if (!isJsonObject(body) || !Array.isArray(body.scope) || body.scope.length <= maxScopes) return;
+  refuse('request.scope_malformed', `more than ${maxScopes} scopes`);
 }
 
 /** `Bearer <token>` (RFC 6750 §2.1), or the bare token that #986 asked for. */

@@ -40,6 +40,9 @@ const singleValued = [
 
 type Parameter = (typeof singleValued)[number];
 
+/** Far more than any client sends; each name is looked for among them all. */
+const maxParameters = 100;
+
 /** Throws an `OAuthError` with a `request.*` reason for a form that the RFCs refuse. */
 export function readTokenForm(form: URLSearchParams, authorization: string | undefined): TokenRequest {
   const parameter = (name: Parameter) => form.get(name) || undefined; // §3.1: empty counts as omitted
@@ -53,6 +56,7 @@ export function readTokenForm(form: URLSearchParams, authorization: string | und
       : readClientAssertion(assertion, required('client_assertion_type'));
   };
 
+  if (form.size > maxParameters) refuse('request.malformed', `more than ${maxParameters} parameters`);
   for (const name of singleValued) {
     if (form.getAll(name).length > 1) refuse('request.repeated_parameter', name);
   }

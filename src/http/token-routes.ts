@@ -7,6 +7,7 @@ import type { TokenRequest } from '../core/request.ts';
 import { readAgentlessRequest } from './agentless-request.ts';
 import type { HttpDependencies } from './dependencies.ts';
 import { sendRefusal, sendToken } from './oauth-reply.ts';
+import { remoteAddressOf } from './remote-address.ts';
 import { readTokenForm } from './token-form.ts';
 
 export const bodyLimitBytes = 64 * 1024;
@@ -21,7 +22,7 @@ export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { e
       return asked;
     };
     try {
-      const token = await exchange({ requestId: request.id, remoteAddress: request.ip, read: remember });
+      const token = await exchange({ requestId: request.id, remoteAddress: remoteAddressOf(request), read: remember });
       return sendToken(reply, token, { isTokenExchange });
     } catch (error) {
       return sendRefusal(request, reply, error, settings.issuer);

@@ -129,7 +129,7 @@ function compileSpiffeSubject(
 }
 
 function spiffeSentence(field: 'spiffeId' | 'prefix', text: string): string {
-  const withoutSlash = text.replace(/\/+$/, '');
+  const withoutSlash = text.endsWith('/') ? text.replace(/\/+$/, '') : text; // no search where it would find nothing
   if (/^spiffe:\/\/[a-z0-9._-]+$/.test(withoutSlash)) {
     return 'names a trust domain without a path: for all of its workloads write trustDomain instead';
   }

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 
 import type { AuditEvent } from '../../core/audit.ts';
 import { OAuthError, reasons } from '../../core/error.ts';
 import type { HttpDependencies } from '../dependencies.ts';
+import { remoteAddressOf } from '../remote-address.ts';
 import { type AdminCaller, type AdminScope, createAuthenticate } from './admin-caller.ts';
 import { adminMetadataUrl } from './metadata.ts';
 import { AdminProblem, problemOf, sendProblem } from './problem.ts';
@@ -51,7 +52,7 @@ export function installAuthorization(app: FastifyInstance, dependencies: HttpDep
   });
 
   const refuseStranger = async (request: FastifyRequest, isTokenPresent: boolean): Promise<never> => {
-    if (!(await refusalCap(request.ip))) {
+    if (!(await refusalCap(remoteAddressOf(request)))) {
       request.adminUse = undefined; // past the cap a refusal is counted, and writes no row
       throw new AdminProblem('too-many-refusals', {
         headers: { 'retry-after': String(retryAfterRefusalsSeconds) },
@@ -74,7 +75,7 @@ export function installAuthorization(app: FastifyInstance, dependencies: HttpDep
         at: clock.now(),
         outcome: 'permitted',
         action,
-        remoteAddress: request.ip,
+        remoteAddress: remoteAddressOf(request),
       };
       request.adminUse = { event, isRecorded: false };
       const token = bearerToken(request.headers.authorization);
