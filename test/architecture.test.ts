@@ -45,7 +45,7 @@ const layers: readonly {
     owns: /^http\//,
     mayImport: /^(core|http)\//,
     packages: /^(fastify|@fastify\/.+|fastify-type-provider-zod|zod)$/,
-    nodeModules: /^node:(crypto|fs)$/,
+    nodeModules: /^node:(crypto|fs|net|util)$/,
   },
   {
     name: 'cli',

@@ -1,9 +1,16 @@
 /** The Fastify application: limits, headers, and which plugin owns which path. The only room that knows a status code. */
 import helmet from '@fastify/helmet';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
 import { v7RequestId } from '../core/request-id.ts';
 import { adminMetadataRoutes } from './admin/metadata.ts';
 import { adminRoutes } from './admin/routes.ts';
+import { answerClientError } from './client-error.ts';
 import type { HttpDependencies } from './dependencies.ts';
 import { discoveryRoutes } from './discovery-routes.ts';
 import { docsPage } from './docs-page.ts';
@@ -13,6 +20,7 @@ import { bodyLimitBytes, tokenRoutes } from './token-routes.ts';
 
 const maxHeaderBytes = 24 * 1024;
 const requestTimeoutMillis = 10_000;
+const timeoutCheckMillis = 1_000; // Node looks for slow requests every 30 s, and lets them live until then
 const keepAliveTimeoutMillis = 65_000; // longer than the idle timeout of common load balancers (60 s)
 
 /** Builds the application without listening. Every answer carries the request's id in `x-request-id`. */
@@ -28,7 +36,13 @@ export async function buildApp(
     keepAliveTimeout: keepAliveTimeoutMillis,
     trustProxy:
       dependencies.settings.trustedProxies.length === 0 ? false : [...dependencies.settings.trustedProxies],
-    http: { maxHeaderSize: maxHeaderBytes, headersTimeout: requestTimeoutMillis },
+    http: {
+      maxHeaderSize: maxHeaderBytes,
+      headersTimeout: requestTimeoutMillis,
+      connectionsCheckingInterval: timeoutCheckMillis,
+    },
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, request, reply) => sendPlainError(error, request, reply),
     genReqId: () => v7RequestId(dependencies.clock.now()), // never the caller's own header
     return503OnClosing: false, // what still arrives is answered, with Connection: close
     forceCloseConnections: 'idle',
@@ -49,14 +63,12 @@ export async function buildApp(
   });
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
+    refuseRepeatedHeaders(request);
   });
   app.setNotFoundHandler((request, reply) =>
     reply.code(404).send({ error: 'not_found', request_id: request.id }),
   );
-  app.setErrorHandler((error, request, reply) => {
-    request.log.error({ err: error }, 'request failed');
-    return reply.code(500).send({ error: 'server_error', request_id: request.id });
-  });
+  app.setErrorHandler(sendPlainError);
 
   await app.register(openapi, dependencies);
   await app.register(docsPage, dependencies);
@@ -66,4 +78,28 @@ export async function buildApp(
   await app.register(adminMetadataRoutes, dependencies);
   await app.register(adminRoutes, { ...dependencies, prefix: '/admin/v1' });
   return app;
+}
+
+/** For routes that have no errors of their own. What the caller did wrong is not the server's failure, and is never quoted. */
+function sendPlainError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500;
+  const isCallers = status >= 400 && status < 500;
+  if (!isCallers) request.log.error({ err: error }, 'request failed');
+  return reply
+    .code(isCallers ? status : 500)
+    .header('x-request-id', request.id)
+    .send({ error: isCallers ? 'invalid_request' : 'server_error', request_id: request.id });
+}
+
+const singleHeaders = new Set(['authorization', 'content-type', 'host']);
+
+/** Node keeps the first of two and says nothing; a proxy before us may have checked the other one (RFC 9110 §5.3). */
+function refuseRepeatedHeaders({ raw }: FastifyRequest): void {
+  const seen = new Set<string>();
+  for (let at = 0; at < raw.rawHeaders.length; at += 2) {
+    const name = raw.rawHeaders[at]?.toLowerCase() ?? '';
+    if (!singleHeaders.has(name)) continue;
+    if (seen.has(name)) throw Object.assign(new Error(`the header ${name} came twice`), { statusCode: 400 });
+    seen.add(name);
+  }
 }
