@@ -39,6 +39,7 @@ const singleValued = [
 ] as const;
 
 type Parameter = (typeof singleValued)[number];
+const singleValuedNames: ReadonlySet<string> = new Set(singleValued);
 
 /** Far more than any client sends; each name is looked for among them all. */
 const maxParameters = 100;
@@ -57,9 +58,7 @@ export function readTokenForm(form: URLSearchParams, authorization: string | und
   };
 
   if (form.size > maxParameters) refuse('request.malformed', `more than ${maxParameters} parameters`);
-  for (const name of singleValued) {
-    if (form.getAll(name).length > 1) refuse('request.repeated_parameter', name);
-  }
+  refuseRepeated(form);
   refuseForeignClientAuthentication(form, authorization);
   const asked = {
     clientId: parameter('client_id'),
@@ -102,6 +101,15 @@ export function readTokenForm(form: URLSearchParams, authorization: string | und
 
     default:
       return refuse('request.grant_type_unsupported');
+  }
+}
+
+/** RFC 6749 §3.2; `audience` and `resource` are looked at as the target. */
+function refuseRepeated(form: URLSearchParams): void {
+  const seen = new Set<string>();
+  for (const name of form.keys()) {
+    if (seen.has(name) && singleValuedNames.has(name)) refuse('request.repeated_parameter', name);
+    seen.add(name);
   }
 }
 
