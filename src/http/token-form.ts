@@ -41,8 +41,16 @@ const singleValued = [
 type Parameter = (typeof singleValued)[number];
 const singleValuedNames: ReadonlySet<string> = new Set(singleValued);
 
-/** Far more than any client sends; each name is looked for among them all. */
+/** Far more than any client sends. */
 const maxParameters = 100;
+
+/** Counts the parameters before it splits them, which would cost 10 ms for a body that is full of them. */
+export function parseForm(text: string): URLSearchParams {
+  if (text.split('&', maxParameters + 1).length > maxParameters) {
+    refuse('request.malformed', `more than ${maxParameters} parameters`);
+  }
+  return new URLSearchParams(text);
+}
 
 /** Throws an `OAuthError` with a `request.*` reason for a form that the RFCs refuse. */
 export function readTokenForm(form: URLSearchParams, authorization: string | undefined): TokenRequest {
@@ -57,7 +65,6 @@ export function readTokenForm(form: URLSearchParams, authorization: string | und
       : readClientAssertion(assertion, required('client_assertion_type'));
   };
 
-  if (form.size > maxParameters) refuse('request.malformed', `more than ${maxParameters} parameters`);
   refuseRepeated(form);
   refuseForeignClientAuthentication(form, authorization);
   const asked = {
