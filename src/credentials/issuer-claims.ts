@@ -60,7 +60,7 @@ export function identityFrom(proof: PlatformProof, trustDomain: string): Identit
     audiences,
     clientIds: [spiffeId, subject],
     expiresAt,
-    ...(issuer.once ? { onceKey: onceKey(issuer.name, jws) } : {}),
+    ...(issuer.once || issuer.platform.isOneTime === true ? { onceKey: onceKey(issuer.name, jws) } : {}),
   });
 }
 

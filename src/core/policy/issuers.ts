@@ -6,6 +6,7 @@ import { isClaimPath } from './claim-path.ts';
 import { findOverlaps } from './disjoint-issuers.ts';
 import type { IssuerDocument } from './document.ts';
 import { inlineKeysProblems } from './inline-keys.ts';
+import { issuerWarnings } from './issuer-warnings.ts';
 import { quote, suggest } from './nearest-word.ts';
 import { isPersonalClaim } from './personal-claims.ts';
 import { privateHostsProblems } from './private-hosts.ts';
@@ -29,6 +30,9 @@ export function compileIssuers(
   const compiled = checked.flatMap((entry) => {
     const report: Report = (path, message) => problems.add(entry.source, ['spec', ...path], message);
     const issuer = compileIssuer(entry.document, context, report);
+    for (const { path, message } of issuer === undefined ? [] : issuerWarnings(entry.document.spec, issuer)) {
+      problems.warn(entry.source, ['spec', ...path], message);
+    }
     return issuer === undefined ? [] : [{ ...entry, issuer }];
   });
   const entryOf = new Map(compiled.map((entry) => [entry.issuer, entry]));
@@ -62,7 +66,7 @@ function compileIssuer(
   if (spec.maxTokenAge !== undefined && spec.maxTokenAge > maxTokenAgeSeconds) {
     report(['maxTokenAge'], 'must be at most 7d');
   }
-  checkAudiences(spec.audiences, report);
+  checkAudiences(spec.audiences, platform, report);
   checkAuditClaims(spec.auditClaims, report);
   const subject = compileSubject(metadata.name, spec, platform, report);
   if (platform === undefined || subject === undefined) return undefined;
@@ -81,7 +85,7 @@ function compileIssuer(
     subject,
     require,
     maxTokenAgeSeconds: spec.maxTokenAge,
-    once: spec.replay === 'once',
+    once: spec.replay === 'once' || platform.isOneTime === true,
     auditClaims: spec.auditClaims ?? named.filter((path) => !isPersonalClaim(path)),
   };
 }
@@ -139,8 +143,18 @@ function isExact(value: number): boolean {
   return !Number.isInteger(value) || Number.isSafeInteger(value);
 }
 
-function checkAudiences(audiences: readonly string[] | undefined, report: Report): void {
+function checkAudiences(
+  audiences: readonly string[] | undefined,
+  platform: Platform | undefined,
+  report: Report,
+): void {
   for (const [index, audience] of (audiences ?? []).entries()) {
+    if (platform?.foreignAudiences?.includes(audience)) {
+      report(
+        ['audiences', index],
+        'is meant for someone else, who could use its tokens here: have tokens made for Mintmark’s own issuer',
+      );
+    }
     if (/[\s\p{Cc}]/u.test(audience))
       report(['audiences', index], 'must hold no spaces or control characters');
   }
