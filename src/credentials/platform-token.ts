@@ -4,7 +4,7 @@ import { OAuthError, type Reason, refuse } from '../core/error.ts';
 import type { Identity } from '../core/identity.ts';
 import type { PolicySnapshot, TrustedIssuer } from '../core/policy/snapshot.ts';
 import { echo, echoAll } from './echo.ts';
-import { checkRequirements, identityFrom, type PlatformProof } from './issuer-claims.ts';
+import { checkRequirements, identityFrom, type PlatformProof, readableClaims } from './issuer-claims.ts';
 import type { KeySets } from './jwks.ts';
 import type { CompactJws } from './jwt.ts';
 import { verifySignature } from './signature.ts';
@@ -124,7 +124,7 @@ function claimsRefusal(
   try {
     checkForeignAudiences(audiences, issuer.platform.foreignAudiences ?? []);
     checkAudience(audiences, issuer.audiences);
-    checkRequirements(claims, issuer.require);
+    checkRequirements(readableClaims(claims, issuer), issuer.require);
     return undefined;
   } catch (error) {
     return refusalOf(error);

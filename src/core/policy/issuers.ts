@@ -125,6 +125,7 @@ function checkRequire(spec: Spec, platform: Platform | undefined, report: Report
         'is not a claim path: write segments joined by dots, none of them empty, without spaces',
       );
     }
+    refuseCallerClaims([path], platform, (message) => report(['require', path], message));
     const values = [spec.require?.[path]].flat();
     if (values.some((value) => typeof value === 'number' && !isExact(value))) {
       report(['require', path], 'is a number too large to be exact: if the claim is a string, quote it');
@@ -136,6 +137,17 @@ function checkRequire(spec: Spec, platform: Platform | undefined, report: Report
       ['require'],
       `anyone can get a token from this issuer: pin ${platform.tenantClaims.join(' or ')} to your own`,
     );
+  }
+}
+
+function refuseCallerClaims(
+  paths: readonly string[],
+  platform: Platform | undefined,
+  report: (message: string) => void,
+): void {
+  for (const claim of platform?.callerClaims ?? []) {
+    if (!paths.some((path) => path === claim || path.startsWith(`${claim}.`))) continue;
+    report(`rests on ${claim}, which the caller itself writes: name a claim that the platform sets`);
   }
 }
 
@@ -185,7 +197,9 @@ function compileSubject(
   const template = spec.subject ?? platform?.defaultSubject;
   if (template === undefined) return undefined;
   try {
-    return parseSubjectTemplate(template, name);
+    const parsed = parseSubjectTemplate(template, name);
+    refuseCallerClaims(parsed.claimPaths, platform, (message) => report(['subject'], message));
+    return parsed;
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     const missing =

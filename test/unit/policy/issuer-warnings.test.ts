@@ -14,6 +14,7 @@ const shop = {
   fixedAudiences: ['shop.example'],
   foreignAudiences: ['bank.example'],
   nameClaims: ['shop_name', 'owner_name'],
+  callerClaims: ['note'],
   isOneTime: true,
 };
 const compileShop = (spec: object) =>
@@ -90,5 +91,17 @@ describe('what a platform says whatever the document does', () => {
       },
     ]);
     expect(() => compileShop({ audiences: ['bank.example'] })).toThrow(/is meant for someone else/);
+  });
+
+  it.each([
+    [{ require: { note: 'x' } }],
+    [{ require: { 'note.of.mine': 'x' } }],
+    [{ subject: '/s/{shop_id}/{note}' }],
+  ])('claims that the caller writes carry nothing: %j', (spec) => {
+    expect(() => compileShop(spec)).toThrow(/rests on note, which the caller itself writes/);
+  });
+
+  it('claims that only begin alike are others', () => {
+    expect(compileShop({ require: { noted: 'x' } }).documents).toHaveLength(1);
   });
 });
