@@ -76,6 +76,13 @@ export function checkAudience(audiences: readonly string[], expected: readonly s
   refuse('credential.audience_mismatch', `aud: expected ${echoAll(expected)}, actual ${echoAll(audiences)}`);
 }
 
+/** No audience may be one that is meant for somebody else, who would then hold a credential of the workload's. */
+export function checkForeignAudiences(audiences: readonly string[], foreign: readonly string[]): void {
+  const found = audiences.find((audience) => foreign.includes(audience));
+  if (found === undefined) return;
+  refuse('credential.audience_mismatch', `aud: ${echo(found)} is meant for someone else`);
+}
+
 /** A client assertion is for one server alone (RFC 7523bis §3): one audience, not the first of several. */
 export function checkSoleAudience(audiences: readonly string[]): void {
   if (audiences.length !== 1) {
