@@ -22,7 +22,11 @@ export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { e
       return asked;
     };
     try {
-      const token = await exchange({ requestId: request.id, remoteAddress: remoteAddressOf(request), read: remember });
+      const token = await exchange({
+        requestId: request.id,
+        remoteAddress: remoteAddressOf(request),
+        read: remember,
+      });
       return sendToken(reply, token, { isTokenExchange });
     } catch (error) {
       return sendRefusal(request, reply, error, settings.issuer);
