@@ -14,7 +14,7 @@ export type OAuthCode =
   | 'temporarily_unavailable';
 
 /** How a credential reached us; it decides only which error code a bad credential gets. */
-export type Lane = 'client_assertion' | 'assertion' | 'subject_token' | 'bearer';
+export type Lane = 'client_assertion' | 'assertion' | 'subject_token' | 'bearer' | 'client_certificate';
 
 interface Entry {
   /** The RFC's word; `by-lane` where the RFC names it after the way the credential came in. */
@@ -161,6 +161,7 @@ const codeByLane: Record<Lane, OAuthCode> = {
   assertion: 'invalid_grant', // RFC 7521 §4.1.1
   subject_token: 'invalid_request', // RFC 8693 §2.2.2
   bearer: 'invalid_token', // RFC 6750 §3.1
+  client_certificate: 'invalid_client', // RFC 8705 §2
 };
 
 /**

@@ -9,6 +9,7 @@ import { discoveryRoutes } from './discovery-routes.ts';
 import { docsPage } from './docs-page.ts';
 import { healthRoutes } from './health-routes.ts';
 import { openapi } from './openapi.ts';
+import { serverTlsOptions } from './server-tls.ts';
 import { bodyLimitBytes, tokenRoutes } from './token-routes.ts';
 
 const maxHeaderBytes = 24 * 1024;
@@ -20,7 +21,9 @@ export async function buildApp(
   dependencies: HttpDependencies,
   logger: FastifyBaseLogger,
 ): Promise<FastifyInstance> {
-  const app = Fastify({
+  const { tls } = dependencies.settings;
+  const serverOptions = { maxHeaderSize: maxHeaderBytes, headersTimeout: requestTimeoutMillis };
+  const app: FastifyInstance = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }), // the audit has every attempt
     bodyLimit: bodyLimitBytes,
@@ -28,7 +31,8 @@ export async function buildApp(
     keepAliveTimeout: keepAliveTimeoutMillis,
     trustProxy:
       dependencies.settings.trustedProxies.length === 0 ? false : [...dependencies.settings.trustedProxies],
-    http: { maxHeaderSize: maxHeaderBytes, headersTimeout: requestTimeoutMillis },
+    http: serverOptions,
+    ...(tls === undefined ? {} : { https: { ...serverOptions, ...serverTlsOptions(tls) } }),
     genReqId: () => v7RequestId(dependencies.clock.now()), // never the caller's own header
     return503OnClosing: false, // what still arrives is answered, with Connection: close
     forceCloseConnections: 'idle',

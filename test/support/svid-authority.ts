@@ -89,3 +89,14 @@ export const rootJwk = ({ der }: Issued) => ({
   use: 'x509-svid',
   x5c: [Buffer.from(der).toString('base64')],
 });
+
+/** The certificates, and the leaf's key, in PEM. */
+export async function pemOf(chain: readonly Issued[]): Promise<{ cert: string; key: string }> {
+  const [leaf] = chain;
+  if (leaf === undefined) throw new Error('an empty chain');
+  const pkcs8 = Buffer.from(await crypto.subtle.exportKey('pkcs8', leaf.keys.privateKey)).toString('base64');
+  return {
+    cert: chain.map(({ certificate }) => certificate.toString('pem')).join('\n'),
+    key: `-----BEGIN PRIVATE KEY-----\n${pkcs8.replace(/(.{64})/g, '$1\n')}\n-----END PRIVATE KEY-----\n`,
+  };
+}
