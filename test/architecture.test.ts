@@ -30,7 +30,7 @@ const layers: readonly {
     name: 'credentials',
     owns: /^credentials\//,
     mayImport: /^(core|credentials)\//,
-    packages: /^(zod|jose|@peculiar\/x509)$/,
+    packages: /^(zod|jose|@peculiar\/x509|reflect-metadata)$/,
     nodeModules: /^node:(crypto|util)$/,
   },
   {

@@ -4,7 +4,7 @@ import type { JsonObject } from '../core/json.ts';
 import { echo, echoAll } from './echo.ts';
 
 /** How far ahead of ours an issuer's clock may be. It excuses `nbf` and `iat` only: an expired token is expired. */
-const clockSkewSeconds = 30;
+export const clockSkewSeconds = 30;
 
 const maxNumericDate = 253_402_300_799; // the end of the year 9999
 

@@ -16,6 +16,7 @@ import { discoveryRoutes } from './discovery-routes.ts';
 import { docsPage } from './docs-page.ts';
 import { healthRoutes } from './health-routes.ts';
 import { openapi } from './openapi.ts';
+import { serverTlsOptions } from './server-tls.ts';
 import { bodyLimitBytes, tokenRoutes } from './token-routes.ts';
 
 const maxHeaderBytes = 24 * 1024;
@@ -31,7 +32,13 @@ export async function buildApp(
   dependencies: HttpDependencies,
   logger: FastifyBaseLogger,
 ): Promise<FastifyInstance> {
-  const app = Fastify({
+  const { tls } = dependencies.settings;
+  const serverOptions = {
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: requestTimeoutMillis,
+    connectionsCheckingInterval: timeoutCheckMillis,
+  };
+  const app: FastifyInstance = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }), // the audit has every attempt
     bodyLimit: bodyLimitBytes,
@@ -39,11 +46,8 @@ export async function buildApp(
     keepAliveTimeout: keepAliveTimeoutMillis,
     trustProxy:
       dependencies.settings.trustedProxies.length === 0 ? false : [...dependencies.settings.trustedProxies],
-    http: {
-      maxHeaderSize: maxHeaderBytes,
-      headersTimeout: requestTimeoutMillis,
-      connectionsCheckingInterval: timeoutCheckMillis,
-    },
+    http: serverOptions,
+    ...(tls === undefined ? {} : { https: { ...serverOptions, ...serverTlsOptions(tls) } }),
     clientErrorHandler: answerClientError,
     frameworkErrors: (error, request, reply) => sendPlainError(error, request, reply),
     genReqId: () => v7RequestId(dependencies.clock.now()), // never the caller's own header

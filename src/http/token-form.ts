@@ -53,7 +53,11 @@ export function parseForm(text: string): URLSearchParams {
 }
 
 /** Throws an `OAuthError` with a `request.*` reason for a form that the RFCs refuse. */
-export function readTokenForm(form: URLSearchParams, authorization: string | undefined): TokenRequest {
+export function readTokenForm(
+  form: URLSearchParams,
+  authorization: string | undefined,
+  certificateChain?: readonly Uint8Array[],
+): TokenRequest {
   const parameter = (name: Parameter) => form.get(name) || undefined; // §3.1: empty counts as omitted
   const required = (name: Parameter) => parameter(name) ?? refuse('request.missing_parameter', name);
 
@@ -63,6 +67,16 @@ export function readTokenForm(form: URLSearchParams, authorization: string | und
     return assertion === undefined
       ? undefined
       : readClientAssertion(assertion, required('client_assertion_type'));
+  };
+
+  /** A certificate beside an assertion is not a second authentication: whoever calls from a mesh shows one on every call. */
+  const readClient = () => {
+    const isByAssertion = parameter('client_assertion') ?? parameter('client_assertion_type');
+    if (isByAssertion !== undefined || certificateChain === undefined) {
+      return readClientAssertion(required('client_assertion'), required('client_assertion_type'));
+    }
+    required('client_id'); // draft-ietf-oauth-spiffe-client-auth §3.2; the exchange holds it to be the SPIFFE ID
+    return certificateCredential(certificateChain);
   };
 
   refuseRepeated(form);
@@ -78,7 +92,7 @@ export function readTokenForm(form: URLSearchParams, authorization: string | und
     case grantTypes.clientCredentials:
       return {
         ...asked,
-        credential: readClientAssertion(required('client_assertion'), required('client_assertion_type')),
+        credential: readClient(),
         clientAssertion: undefined,
         isTokenExchange: false,
       };
@@ -122,6 +136,11 @@ function refuseRepeated(form: URLSearchParams): void {
 
 function credential(lane: Lane, token: string, declaredType: DeclaredType): Credential {
   return { lane, token: new Secret(token), declaredType };
+}
+
+function certificateCredential(chain: readonly Uint8Array[]): Credential {
+  const leaf = Buffer.from(chain[0] ?? []).toString('base64');
+  return { lane: 'client_certificate', token: new Secret(leaf), declaredType: 'any', chain };
 }
 
 function readClientAssertion(assertion: string, type: string): Credential {

@@ -5,6 +5,7 @@ import { paths } from '../core/discovery.ts';
 import { OAuthError, type Reason, refuse } from '../core/error.ts';
 import type { TokenRequest } from '../core/request.ts';
 import { readAgentlessRequest } from './agentless-request.ts';
+import { chainOfConnection } from './client-certificate.ts';
 import type { HttpDependencies } from './dependencies.ts';
 import { sendRefusal, sendToken } from './oauth-reply.ts';
 import { remoteAddressOf } from './remote-address.ts';
@@ -51,7 +52,7 @@ export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { e
       answer(request, reply, () => {
         if (request.url.includes('?')) refuse('request.query_parameters');
         const { form: text } = request.body ?? refuse('request.content_type');
-        return readTokenForm(parseForm(text), request.headers.authorization);
+        return readTokenForm(parseForm(text), request.headers.authorization, chainOfConnection(request));
       }),
     );
   });

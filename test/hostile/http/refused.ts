@@ -25,7 +25,7 @@ export async function expectRefused(
   return event;
 }
 
-export function expectNoSecret(texts: readonly string[], secrets: readonly string[]): void {
+function expectNoSecret(texts: readonly string[], secrets: readonly string[]): void {
   for (const secret of secrets) {
     expect(texts.findIndex((text) => text.includes(secret))).toBe(-1);
   }
