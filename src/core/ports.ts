@@ -103,6 +103,13 @@ export interface RateCounter {
   increment(key: string, windowSeconds: number): Promise<number>;
 }
 
+/** Keeps what may be lost: other issuers' public keys as last fetched, over restarts and among replicas. */
+export interface KeyCache {
+  /** The value put last, while its time has not passed. Rejects when it cannot know. */
+  get(name: string): Promise<string | undefined>;
+  put(name: string, value: string, ttlSeconds: number): Promise<void>;
+}
+
 export interface AuditSink {
   /** Resolves once the event is durable; rejects when it is not known to be. */
   append(event: AuditEvent): Promise<void>;
