@@ -130,6 +130,14 @@ export interface FetchOptions {
   /** Hosts that may resolve to private or loopback addresses because a document names them. */
   readonly allowPrivateHosts?: readonly string[];
   readonly accept?: string;
+  /** Authenticates the server as a workload in place of a web site (SPIFFE Federation §5.2.2). */
+  readonly spiffeServer?: SpiffeServer;
+}
+
+/** A server that proves itself by an X.509-SVID of exactly this SPIFFE ID, under these roots (PEM) and no others. */
+export interface SpiffeServer {
+  readonly spiffeId: string;
+  readonly roots: readonly string[];
 }
 
 /** GET over https (http on loopback only): no redirects, no proxy, bounded time and size. Throws on any of them. */

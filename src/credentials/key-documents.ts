@@ -1,11 +1,11 @@
 /** Fetches the documents that hold keys: discovery (OpenID Connect Discovery §4), JWK sets, SPIFFE bundles. */
 import { isJsonObject } from '../core/json.ts';
 import type { TrustedDomain, TrustedIssuer } from '../core/policy/snapshot.ts';
-import type { Clock, FetchDocument } from '../core/ports.ts';
+import type { Clock, FetchDocument, FetchOptions } from '../core/ports.ts';
 import { type KeySet, readKeySet } from './jwk.ts';
 import type { Fetched } from './remote-keys.ts';
 import { parseStrictJson } from './strict-json.ts';
-import { readTrustBundle } from './trust-bundle.ts';
+import { readTrustBundle, readX509Roots } from './trust-bundle.ts';
 
 /** One source of keys: how it is fetched, and how a document that was fetched before is read again, by the same checks. */
 export interface KeyDocument {
@@ -68,10 +68,13 @@ export function issuerKeys(
 
 /** The bundle behind a TrustDomain document's `url`; undefined where it stands in the document itself. */
 export function domainKeys(domain: TrustedDomain, fetchDocument: FetchDocument): KeyDocument | undefined {
-  const { url, allowPrivateHosts = [] } = domain.bundle;
+  const { url, endpointSpiffeId, bootstrap, allowPrivateHosts = [] } = domain.bundle;
   if (url === undefined) return undefined;
   const allowed = [...allowPrivateHosts, ...loopbackHostOf(url)];
   let sequence: bigint | undefined;
+  // The newest bundle proves the endpoint of the next (SPIFFE Federation §5.2.2). Where it names no root, nothing does:
+  // to go back to `bootstrap` would be to trust again what the trust domain has withdrawn.
+  let roots = readX509Roots(bootstrap);
 
   function read(text: string, previous?: KeySet): Fetched {
     const bundle = readTrustBundle(text, previous);
@@ -79,6 +82,7 @@ export function domainKeys(domain: TrustedDomain, fetchDocument: FetchDocument):
       throw new Error(`spiffe_sequence went back from ${sequence} to ${bundle.sequence}`);
     }
     sequence = bundle.sequence ?? sequence;
+    roots = bundle.x509Roots;
     const hint = bundle.refreshHintSeconds ?? defaultFreshSeconds;
     return {
       keys: bundle.keys,
@@ -90,7 +94,10 @@ export function domainKeys(domain: TrustedDomain, fetchDocument: FetchDocument):
 
   return {
     read,
-    fetch: async (previous) => read((await getText(fetchDocument, url, allowed, acceptJson)).body, previous),
+    fetch: async (previous) => {
+      const server = endpointSpiffeId && { spiffeServer: { spiffeId: endpointSpiffeId, roots } };
+      return read((await getText(fetchDocument, url, allowed, acceptJson, server || {})).body, previous);
+    },
   };
 }
 
@@ -99,8 +106,9 @@ async function getText(
   url: string,
   allowPrivateHosts: readonly string[],
   accept: string,
+  options: FetchOptions = {},
 ) {
-  const document = await fetchDocument(url, { allowPrivateHosts, accept });
+  const document = await fetchDocument(url, { ...options, allowPrivateHosts, accept });
   if (document.status !== 200) throw new Error(`expected status 200, actual ${document.status}`);
   return document;
 }
