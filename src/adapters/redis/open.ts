@@ -1,8 +1,8 @@
-/** One-time credentials and rate counts in Redis, shared among replicas. Every wait is short, and doubt is an error. */
+/** One-time credentials, rate counts and cached issuer keys in Redis, shared among replicas. Every wait is short, and doubt is an error. */
 import { createHash } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { OAuthError } from '../../core/error.ts';
-import type { Clock, RateCounter, ReplayGuard } from '../../core/ports.ts';
+import type { Clock, KeyCache, RateCounter, ReplayGuard } from '../../core/ports.ts';
 
 export interface RedisConfig {
   /** `redis://` or `rediss://`. */
@@ -15,6 +15,7 @@ export interface RedisConfig {
 export interface RedisStores {
   readonly replayGuard: ReplayGuard;
   readonly rateCounter: RateCounter;
+  readonly keyCache: KeyCache;
   ping(): Promise<void>;
   close(): Promise<void>;
 }
@@ -76,6 +77,12 @@ export async function openRedis({ url, clock, onBackgroundError }: RedisConfig):
       increment: async (key, windowSeconds) =>
         Number(await redis.eval(incrementScript, 1, redisKey('count', key), windowSeconds * 1000)),
     },
+    keyCache: {
+      get: async (name) => (await redis.get(redisKey('keys', name))) ?? undefined,
+      put: async (name, value, ttlSeconds) => {
+        await redis.set(redisKey('keys', name), value, 'PX', Math.ceil(ttlSeconds * 1000));
+      },
+    },
     ping: async () => {
       await redis.ping();
     },
@@ -87,6 +94,6 @@ export async function openRedis({ url, clock, onBackgroundError }: RedisConfig):
 }
 
 /** Hashed, so that no part of a credential is kept, and of one length whatever the caller sent. */
-function redisKey(purpose: 'claim' | 'count', key: string): string {
+function redisKey(purpose: 'claim' | 'count' | 'keys', key: string): string {
   return `mintmark:${purpose}:${createHash('sha256').update(key).digest('base64url')}`;
 }
