@@ -7,7 +7,6 @@ import { type KeySet, type KeyUse, readKeySet } from './jwk.ts';
 import { domainKeys, issuerKeys, type KeyDocument } from './key-documents.ts';
 import type { LastGood } from './last-good.ts';
 import { type KeySource, openRemoteKeys, type RemoteKeys } from './remote-keys.ts';
-
 import { openStreamedKeys } from './streamed-keys.ts';
 
 export type { KeySource } from './remote-keys.ts';
