@@ -128,6 +128,7 @@ async function assemble(
       settings: {
         issuer: config.issuer,
         trustedProxies: config.trustedProxies,
+        tls: config.tls,
         version: packageDescription.version,
       },
       clock,

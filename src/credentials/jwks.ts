@@ -183,13 +183,17 @@ function fixedSource(document: unknown, use: KeyUse): KeySource & { readonly key
       refuse('credential.keys_unavailable', "the document's own keys cannot be read", cause);
     return { keys: unavailable, keysAfterMiss: async () => unavailable(), keyCount: 0 };
   }
-  return { keys: () => keys, keysAfterMiss: async () => keys, keyCount: keys.keys.length };
+  return { keys: () => keys, keysAfterMiss: async () => keys, keyCount: keyCountOf(keys) };
+}
+
+function keyCountOf({ keys, roots = [] }: KeySet): number {
+  return keys.length + roots.length;
 }
 
 function statusOf({ kind, name, remote, staticKeyCount }: Entry, nowMillis: number): KeySourceStatus {
   if (remote === undefined) return { kind, name, state: 'static', keyCount: staticKeyCount };
   const { keys, lastGoodAt, usableUntil, failures, lastError } = remote.snapshot();
-  const keyCount = keys?.keys.length ?? 0;
+  const keyCount = keys === undefined ? 0 : keyCountOf(keys);
   const error = lastError === undefined ? {} : { lastError };
   if (lastGoodAt === undefined || usableUntil === undefined) {
     return { kind, name, state: failures === 0 ? 'pending' : 'unavailable', keyCount, ...error };

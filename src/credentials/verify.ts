@@ -7,6 +7,7 @@ import { readCompactJws } from './jwt.ts';
 import { verifyJwtSvid } from './jwt-svid.ts';
 import { verifyPlatformToken } from './platform-token.ts';
 import { stringClaim } from './token-claims.ts';
+import { verifyX509Svid } from './x509-svid.ts';
 
 export interface VerifierOptions {
   readonly keySets: KeySets;
@@ -21,6 +22,9 @@ export interface VerifierOptions {
  */
 export function createVerifier(options: VerifierOptions): Verify {
   return async (credential, policy, nowMillis) => {
+    if (credential.chain !== undefined) {
+      return verifyX509Svid(credential.chain, policy, nowMillis, options);
+    }
     const jws = readCompactJws(credential.token.reveal());
     const subject = stringClaim(jws.claims, 'sub') || refuse('credential.claim_missing', 'sub');
     if (stringClaim(jws.claims, 'iss') === options.issuer) {

@@ -26,6 +26,16 @@ local count = redis.call('INCR', KEYS[1])
 if count == 1 or redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return count`;
 
+/** A claim stays this long past its expiry, so that a replica whose clock is slow still finds it. */
+const graceMillis = 300_000;
+
+/** Takes the key unless it is held by the caller's clock: ARGV is now, the claim's end, and how long to keep it. */
+const claimScript = `
+local heldUntil = tonumber(redis.call('GET', KEYS[1]) or '0')
+if heldUntil > tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1`;
+
 /**
  * Waits a moment for the first connection, then returns whether it came or not: Redis being down is a matter of
  * readiness. Without a connection every call fails at once, and works again when Redis is back.
@@ -52,10 +62,12 @@ export async function openRedis({ url, clock, onBackgroundError }: RedisConfig):
   return {
     replayGuard: {
       claim: async (key, expiresAt) => {
-        const remainingMillis = Math.ceil(expiresAt - clock.now());
+        const nowMillis = clock.now();
+        const remainingMillis = Math.ceil(expiresAt - nowMillis);
         if (!(remainingMillis > 0)) return false;
         try {
-          return (await redis.set(redisKey('claim', key), '1', 'PX', remainingMillis, 'NX')) === 'OK';
+          const times = [Math.floor(nowMillis), Math.ceil(expiresAt), remainingMillis + graceMillis];
+          return (await redis.eval(claimScript, 1, redisKey('claim', key), ...times)) === 1;
         } catch (cause) {
           throw new OAuthError('server.replay_guard_unavailable', { cause });
         }

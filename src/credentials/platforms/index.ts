@@ -1,5 +1,6 @@
 /** The platforms whose tokens can be registered: one line each. */
 import type { Platform } from '../../core/platform.ts';
+import { awsWebIdentity } from './aws-web-identity/index.ts';
 import { githubActions } from './github-actions/index.ts';
 import { kubernetes } from './kubernetes/index.ts';
 import { oidc } from './oidc/index.ts';
@@ -8,4 +9,5 @@ export const platforms: readonly Platform[] = [
   githubActions, //
   kubernetes,
   oidc,
+  awsWebIdentity,
 ];
