@@ -163,4 +163,12 @@ it('the bundle of a trust domain holds its roots of X.509-SVIDs too', async () =
   await vi.waitFor(() => expect(states.at(-1)?.isLive).toBe(true));
   const { keys } = JSON.parse(states.at(-1)?.bundles?.get('prod.example') ?? '{}');
   expect(keys).toEqual([authority.rootJwk, second.rootJwk].map((jwk) => expect.objectContaining(jwk)));
+  const keySets = openKeySets({
+    fetchDocument: () => Promise.reject(new Error('nothing is to be fetched')),
+    watchBundles: openWorkloadApi(),
+    clock: { now: () => now },
+  });
+  onTestFinished(() => keySets.close());
+  const { roots } = await keySets.bundleFor(domainOf('prod.example')).keys();
+  expect(roots?.map(({ der }) => der)).toEqual([authority.rootDer, second.rootDer]);
 });
