@@ -11,6 +11,7 @@ import { writePolicyText } from './adapters/policy-source/write-text.ts';
 import { openPglite, openPostgres, type SqlStores } from './adapters/postgres/open.ts';
 import { openRedis, type RedisStores } from './adapters/redis/open.ts';
 import { openSoftwareKeys } from './adapters/software-keys/open.ts';
+import { openWorkloadApi } from './adapters/workload-api/open.ts';
 import type { Config } from './config.ts';
 import { tokenEndpointOf } from './core/discovery.ts';
 import { createExchange } from './core/exchange.ts';
@@ -81,6 +82,7 @@ async function assemble(
     redis?.keyCache ?? (dataDir && (await openFileKeyCache(`${dataDir.path}/key-cache`, clock)));
   const keySets = openKeySets({
     fetchDocument: openFetchDocument(),
+    watchBundles: openWorkloadApi(),
     clock,
     ...(keyCache ? { lastGoodOf: openLastGoods(keyCache, keyEncryptionKey) } : {}),
     log: (message, error) => logger.warn({ err: error }, message),

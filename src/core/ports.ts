@@ -142,3 +142,16 @@ export interface SpiffeServer {
 
 /** GET over https (http on loopback only): no redirects, no proxy, bounded time and size. Throws on any of them. */
 export type FetchDocument = (url: string, options?: FetchOptions) => Promise<FetchedDocument>;
+
+/** What the SPIFFE Workload API of a local agent says. */
+export interface BundleState {
+  /** The text of each trust domain's bundle, by its name; a trust domain that is not in it is trusted for nothing. Undefined before the first answer. */
+  readonly bundles: ReadonlyMap<string, string> | undefined;
+  /** Whether the agent would tell us of a change. */
+  readonly isLive: boolean;
+  /** Why not. */
+  readonly problem: unknown;
+}
+
+/** Calls back at once, and with the whole state after each change, until the returned function is called. */
+export type WatchBundles = (socket: string, watcher: (state: BundleState) => void) => () => void;

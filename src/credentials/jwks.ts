@@ -1,12 +1,13 @@
 /** The keys of every registered Issuer and TrustDomain. Each document has a source of its own: keys are never pooled. */
 import { refuse } from '../core/error.ts';
 import type { PolicySnapshot, TrustedDomain, TrustedIssuer } from '../core/policy/snapshot.ts';
-import type { Clock, FetchDocument } from '../core/ports.ts';
+import type { Clock, FetchDocument, WatchBundles } from '../core/ports.ts';
 import { openBackgroundQueue } from './background-queue.ts';
 import { type KeySet, type KeyUse, readKeySet } from './jwk.ts';
 import { domainKeys, issuerKeys, type KeyDocument } from './key-documents.ts';
 import type { LastGood } from './last-good.ts';
 import { type KeySource, openRemoteKeys, type RemoteKeys } from './remote-keys.ts';
+import { openStreamedKeys } from './streamed-keys.ts';
 
 export type { KeySource } from './remote-keys.ts';
 
@@ -33,6 +34,8 @@ export interface KeySets {
 export interface KeySetsOptions {
   readonly fetchDocument: FetchDocument;
   readonly clock: Clock;
+  /** For trust domains whose bundle is a local agent's; without it their keys are unavailable. */
+  readonly watchBundles?: WatchBundles;
   /** Keeps last good documents over restarts, by source; without it a start is cold. */
   readonly lastGoodOf?: (source: string) => LastGood;
   /** Told of each failed fetch. The message holds no key. */
@@ -95,6 +98,15 @@ export function openKeySets(options: KeySetsOptions): KeySets {
     return { kind, name, source: remote, remote, staticKeyCount: 0, isDropped: false };
   }
 
+  function openStreamedEntry({ name, serveStaleSeconds }: TrustedDomain, socket: string): Entry {
+    const watch = options.watchBundles ?? nothingToWatch;
+    const label = `TrustDomain ${name}`;
+    const onFailure = (error: unknown) => options.log?.(`keys of ${label} could not be streamed`, error);
+    const source = { label, trustDomain: name, socket, watch, clock, serveStaleSeconds, onFailure };
+    const remote = openStreamedKeys(source);
+    return { kind: 'TrustDomain', name, source: remote, remote, staticKeyCount: 0, isDropped: false };
+  }
+
   function entryFor(document: TrustedIssuer | TrustedDomain): Entry {
     const known = bySource.get(document);
     if (known !== undefined && !known.isDropped) return known;
@@ -110,14 +122,16 @@ export function openKeySets(options: KeySetsOptions): KeySets {
             document.keys.jwks,
             identity,
           )
-        : openEntry(
-            'TrustDomain',
-            document.name,
-            domainKeys(document, fetchDocument),
-            document.serveStaleSeconds,
-            document.bundle.static,
-            identity,
-          ));
+        : document.bundle.workloadApi !== undefined
+          ? openStreamedEntry(document, document.bundle.workloadApi)
+          : openEntry(
+              'TrustDomain',
+              document.name,
+              domainKeys(document, fetchDocument),
+              document.serveStaleSeconds,
+              document.bundle.static,
+              identity,
+            ));
     entries.set(identity, entry);
     bySource.set(document, entry);
     return entry;
@@ -144,6 +158,15 @@ export function openKeySets(options: KeySetsOptions): KeySets {
     },
   };
 }
+
+const nothingToWatch: WatchBundles = (_socket, watcher) => {
+  watcher({
+    bundles: undefined,
+    isLive: false,
+    problem: new Error('no Workload API can be reached from here'),
+  });
+  return () => {};
+};
 
 function identityOf(document: TrustedIssuer | TrustedDomain): string {
   return 'platform' in document

@@ -5,7 +5,7 @@ import type { Clock, FetchDocument, FetchOptions } from '../core/ports.ts';
 import { type KeySet, readKeySet } from './jwk.ts';
 import type { Fetched } from './remote-keys.ts';
 import { parseStrictJson } from './strict-json.ts';
-import { readTrustBundle, readX509Roots } from './trust-bundle.ts';
+import { readTrustBundle, rootsAsPem } from './trust-bundle.ts';
 
 /** One source of keys: how it is fetched, and how a document that was fetched before is read again, by the same checks. */
 export interface KeyDocument {
@@ -74,7 +74,7 @@ export function domainKeys(domain: TrustedDomain, fetchDocument: FetchDocument):
   let sequence: bigint | undefined;
   // The newest bundle proves the endpoint of the next (SPIFFE Federation §5.2.2). Where it names no root, nothing does:
   // to go back to `bootstrap` would be to trust again what the trust domain has withdrawn.
-  let roots = readX509Roots(bootstrap);
+  let newest: KeySet | undefined;
 
   function read(text: string, previous?: KeySet): Fetched {
     const bundle = readTrustBundle(text, previous);
@@ -82,7 +82,7 @@ export function domainKeys(domain: TrustedDomain, fetchDocument: FetchDocument):
       throw new Error(`spiffe_sequence went back from ${sequence} to ${bundle.sequence}`);
     }
     sequence = bundle.sequence ?? sequence;
-    roots = bundle.x509Roots;
+    newest = bundle.keys;
     const hint = bundle.refreshHintSeconds ?? defaultFreshSeconds;
     return {
       keys: bundle.keys,
@@ -95,7 +95,12 @@ export function domainKeys(domain: TrustedDomain, fetchDocument: FetchDocument):
   return {
     read,
     fetch: async (previous) => {
-      const server = endpointSpiffeId && { spiffeServer: { spiffeId: endpointSpiffeId, roots } };
+      const server = endpointSpiffeId && {
+        spiffeServer: {
+          spiffeId: endpointSpiffeId,
+          roots: rootsAsPem(newest ?? readKeySet(bootstrap, 'jwt-svid')),
+        },
+      };
       return read((await getText(fetchDocument, url, allowed, acceptJson, server || {})).body, previous);
     },
   };

@@ -3,9 +3,12 @@
 /*
  * With keys of their own in the cache, an attacker could sign anything. So each entry is sealed: HMAC-SHA-256 over its
  * source and its bytes, under a key derived from the key-encryption key, which the cache never sees. What an attacker
- * with the cache alone can still do is to put back an older entry of the same source; it counts for no longer than it
- * would have counted then, and a process that runs has taken a newer one already. The entries hold public keys only, so
- * they are not encrypted.
+ * with the cache alone can still do is to take an entry away, which makes a cold start, or to put back an older one of
+ * the same source; it counts for no longer than it would have counted then, and a process that runs has taken a newer
+ * one already. The entries hold public keys only, so they are not encrypted.
+ *
+ * A trust domain that was set up anew, and counts its spiffe_sequence from the beginning, is refused over restarts too:
+ * a change to what its document says of the bundle makes it another source.
  */
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { isJsonObject } from '../core/json.ts';

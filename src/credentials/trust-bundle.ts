@@ -9,8 +9,6 @@ export interface TrustBundle {
   /** 64 bits and more: beyond what a JavaScript number holds exactly. */
   readonly sequence: bigint | undefined;
   readonly refreshHintSeconds: number | undefined;
-  /** The roots of its X.509-SVIDs, as PEM: what the bundle's own endpoint is authenticated with in `https_spiffe`. */
-  readonly x509Roots: readonly string[];
 }
 
 /** Reads a bundle's text. No `keys` at all is refused; an empty list is a bundle that trusts nobody. Throws an Error. */
@@ -22,23 +20,12 @@ export function readTrustBundle(text: string, previous?: KeySet): TrustBundle {
     keys,
     sequence: readSequence(text, value),
     refreshHintSeconds: typeof hint === 'number' && Number.isFinite(hint) && hint > 0 ? hint : undefined,
-    x509Roots: readX509Roots(value),
   };
 }
 
-/** SPIFFE bundle §4.2.2: the first certificate of each `x5c`; one that cannot be read is left out. */
-export function readX509Roots(bundle: unknown): readonly string[] {
-  if (!isJsonObject(bundle) || !Array.isArray(bundle.keys)) return [];
-  return bundle.keys.flatMap((jwk: unknown) => {
-    if (!isJsonObject(jwk) || jwk.use !== 'x509-svid' || !Array.isArray(jwk.x5c)) return [];
-    const [der]: readonly unknown[] = jwk.x5c;
-    if (typeof der !== 'string') return [];
-    try {
-      return [new X509Certificate(Buffer.from(der, 'base64')).toString()];
-    } catch {
-      return [];
-    }
-  });
+/** The roots of its X.509-SVIDs as PEM: what a bundle's own endpoint is authenticated with in `https_spiffe`. */
+export function rootsAsPem({ roots = [] }: KeySet): readonly string[] {
+  return roots.map(({ der }) => new X509Certificate(der).toString());
 }
 
 type ReviverWithSource = (

@@ -8,6 +8,7 @@ type Bundle = TrustDomainDocument['spec']['bundle'];
 
 /** Everything that is wrong with `profile` and what belongs to it, each at its path within `bundle`. */
 export function bundleEndpointProblems(bundle: Bundle, trustDomain: string): FieldProblem[] {
+  if (bundle.workloadApi !== undefined) return workloadApiProblems(bundle, bundle.workloadApi);
   const { profile, endpointSpiffeId, bootstrap, url } = bundle;
   if (profile !== 'https_spiffe') {
     const message = 'belongs to the profile https_spiffe: leave it out';
@@ -35,6 +36,21 @@ export function bundleEndpointProblems(bundle: Bundle, trustDomain: string): Fie
     problems.push({ path: ['bootstrap'], message });
   } else {
     problems.push(...bootstrapProblems(bootstrap));
+  }
+  return problems;
+}
+
+function workloadApiProblems(bundle: Bundle, socket: string): FieldProblem[] {
+  const rest = (['endpointSpiffeId', 'bootstrap', 'allowPrivateHosts'] as const).filter(
+    (field) => bundle[field] !== undefined,
+  );
+  const problems: FieldProblem[] = rest.map((field) => ({
+    path: [field],
+    message: 'has no use beside workloadApi, which is a socket of this machine: leave it out',
+  }));
+  if (!/^unix:\/\/\/[^\s\p{Cc}?#]+$/u.test(socket)) {
+    const message = 'must be unix:// and an absolute path: unix:///run/spire/agent.sock';
+    problems.push({ path: ['workloadApi'], message });
   }
   return problems;
 }

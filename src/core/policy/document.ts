@@ -59,13 +59,16 @@ const bundleSchema = z
     profile: z.enum(['https_web', 'https_spiffe']).optional(),
     endpointSpiffeId: z.string().optional(),
     bootstrap: jwksSchema.optional(),
+    workloadApi: z.string().optional(),
     static: jwksSchema.optional(),
     allowPrivateHosts: hostsSchema.optional(),
   })
   .refine(
-    (bundle) => (bundle.static !== undefined) !== (bundle.url !== undefined && bundle.profile !== undefined),
+    (bundle) =>
+      [bundle.static, bundle.workloadApi, bundle.url].filter((source) => source !== undefined).length === 1 &&
+      (bundle.url === undefined) === (bundle.profile === undefined),
     {
-      message: 'give either url and profile, or static',
+      message: 'give either url and profile, or workloadApi, or static',
     },
   );
 

@@ -49,7 +49,7 @@ export function compileTrustDomains(
       }
     }
     for (const { path, message } of privateHostsProblems(
-      bundle.allowPrivateHosts,
+      bundle.workloadApi === undefined ? bundle.allowPrivateHosts : undefined,
       bundle.static === undefined,
     )) {
       report(['spec', 'bundle', ...path], message);

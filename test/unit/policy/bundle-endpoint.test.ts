@@ -108,3 +108,30 @@ describe('the profile https_spiffe', () => {
     ]);
   });
 });
+
+describe('the Workload API', () => {
+  it('is accepted as a socket of this machine', () => {
+    expect(problemsOf({ workloadApi: 'unix:///run/spire/agent.sock' })).toEqual([]);
+  });
+
+  it.each([
+    'tcp://127.0.0.1:8081',
+    'unix:run/agent.sock',
+    'unix://run/agent.sock',
+    '/run/agent.sock',
+    'unix:///',
+  ])('is refused at %s', (workloadApi) => {
+    const message = 'must be unix:// and an absolute path: unix:///run/spire/agent.sock';
+    expect(problemsOf({ workloadApi })).toEqual([`workloadApi: ${message}`]);
+  });
+
+  it('is the only source of its document', () => {
+    const workloadApi = 'unix:///run/spire/agent.sock';
+    const oneSource = ['spec.bundle: give either url and profile, or workloadApi, or static'];
+    expect(problemsOf({ workloadApi, static: bundleOf(key) })).toEqual(oneSource);
+    expect(problemsOf({ workloadApi, profile: 'https_web' })).toEqual(oneSource);
+    expect(problemsOf({ workloadApi, allowPrivateHosts: ['a'] })).toEqual([
+      'allowPrivateHosts: has no use beside workloadApi, which is a socket of this machine: leave it out',
+    ]);
+  });
+});

@@ -139,7 +139,7 @@ describe('the schema of policy documents', () => {
       at: 'bundle: { url: https://bundle.prod.example, allow',
       document: 'TrustDomain/prod.example',
       field: 'spec.bundle',
-      message: 'give either url and profile, or static',
+      message: 'give either url and profile, or workloadApi, or static',
     },
     {
       title: 'a subject of two kinds',
