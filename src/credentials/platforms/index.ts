@@ -1,7 +1,9 @@
 /** The platforms whose tokens can be registered: one line each. */
 import type { Platform } from '../../core/platform.ts';
 import { awsWebIdentity } from './aws-web-identity/index.ts';
+import { azure } from './azure/index.ts';
 import { githubActions } from './github-actions/index.ts';
+import { google } from './google/index.ts';
 import { kubernetes } from './kubernetes/index.ts';
 import { oidc } from './oidc/index.ts';
 
@@ -10,4 +12,6 @@ export const platforms: readonly Platform[] = [
   kubernetes,
   oidc,
   awsWebIdentity,
+  google,
+  azure,
 ];
