@@ -2,6 +2,7 @@
 import type { Platform } from '../../core/platform.ts';
 import { awsWebIdentity } from './aws-web-identity/index.ts';
 import { azure } from './azure/index.ts';
+import { customerKey } from './customer-key/index.ts';
 import { githubActions } from './github-actions/index.ts';
 import { google } from './google/index.ts';
 import { kubernetes } from './kubernetes/index.ts';
@@ -14,4 +15,5 @@ export const platforms: readonly Platform[] = [
   awsWebIdentity,
   google,
   azure,
+  customerKey,
 ];
