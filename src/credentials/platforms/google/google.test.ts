@@ -6,10 +6,29 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { jwksOf, makeKey, signToken, times } from '../../../../test/support/tokens.ts';
 import { makeIssuer, ownIssuer, verifierFor } from '../../../../test/support/tokens-policy.ts';
 import { describeVectors } from '../../../../test/support/tokens-vectors.ts';
+import { context } from '../../../../test/unit/policy/example-policy.ts';
+import { compilePolicy } from '../../../core/policy/compile.ts';
 import { google } from './index.ts';
 import vectors from './vectors.json' with { type: 'json' };
 
 describeVectors(google, vectors);
+
+describe('documents for google', () => {
+  const compile = (require: object) => {
+    const spec = { platform: 'google', issuer: vectors.issuer, require };
+    const value = { apiVersion: 'mintmark/v1', kind: 'Issuer', metadata: { name: 'google' }, spec };
+    return compilePolicy([{ value, managedBy: 'rest', locate: () => ({}) }], context, 1);
+  };
+
+  it('name service accounts, by id or with a warning by address', () => {
+    expect(compile({ sub: '113' }).warnings).toEqual([]);
+    const email = 'app@acme-prod.iam.gserviceaccount.com';
+    expect(compile({ email }).warnings).toMatchObject([{ field: 'spec.require' }]);
+    expect(() => compile({ 'google.compute_engine.project_id': 'acme-prod' })).toThrow(
+      /pin sub or email to your own/,
+    );
+  });
+});
 
 describe('google-auth-library on a metadata server', () => {
   afterEach(() => vi.unstubAllEnvs());
