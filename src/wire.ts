@@ -16,6 +16,7 @@ import type { Config } from './config.ts';
 import { tokenEndpointOf } from './core/discovery.ts';
 import { createExchange } from './core/exchange.ts';
 import { createPolicyBook, type PolicyBook } from './core/policy/book.ts';
+import { describeProblem } from './core/policy/refused.ts';
 import { type Clock, RevisionConflict } from './core/ports.ts';
 import { createRefusalCap } from './core/refusal-cap.ts';
 import { Secret } from './core/secret.ts';
@@ -101,7 +102,10 @@ async function assemble(
     onSnapshot: (snapshot) => keySets.prepare(snapshot),
   });
   await policyBook.refresh();
-  if (config.policyPath !== undefined) await applyPolicyFile(policyBook, config.policyPath);
+  if (config.policyPath !== undefined) {
+    await applyPolicyFile(policyBook, config.policyPath);
+    for (const warning of policyBook.current().warnings) logger.warn(`policy: ${describeProblem(warning)}`);
+  }
   closers.push(policyBook.watch({ pollMillis: policyPollMillis }));
 
   const localCounter = memoryRateCounter(clock);

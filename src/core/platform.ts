@@ -24,6 +24,8 @@ export interface Platform {
   readonly callerClaims?: readonly string[];
   /** Parts of claims that a subject template or condition could not read otherwise; they replace claims of the same name. Never throws. */
   readonly deriveClaims?: (claims: JsonObject) => JsonObject;
+  /** Whether the document always holds the keys themselves (`keys.jwks`); `issuer` may then be any name, not only a URL. */
+  readonly hasUploadedKeys?: boolean;
   /** Whether a token must carry a `jti` and be accepted once, whatever a document says. */
   readonly isOneTime?: boolean;
   /** What no document should need to write: returns the reason why these claims are refused, or undefined. */

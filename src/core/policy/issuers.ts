@@ -60,8 +60,8 @@ function compileIssuer(
     const known = context.platforms.map(({ name }) => name);
     report(['platform'], `unknown platform ${quote(spec.platform)}: ${suggest(spec.platform, known)}`);
   }
-  checkIssuerUrl(spec.issuer, context, report);
-  checkKeys(spec.keys, report);
+  checkIssuerUrl(spec.issuer, platform, context, report);
+  checkKeys(spec.keys, platform, report);
   checkRequire(spec, platform, report);
   if (spec.maxTokenAge !== undefined && spec.maxTokenAge > maxTokenAgeSeconds) {
     report(['maxTokenAge'], 'must be at most 7d');
@@ -90,8 +90,13 @@ function compileIssuer(
   };
 }
 
-function checkIssuerUrl(issuer: string, context: PolicyContext, report: Report): void {
-  const problem = trustedUrlProblem(issuer);
+function checkIssuerUrl(
+  issuer: string,
+  platform: Platform | undefined,
+  context: PolicyContext,
+  report: Report,
+): void {
+  const problem = platform?.hasUploadedKeys === true ? nameProblem(issuer) : trustedUrlProblem(issuer);
   if (problem !== undefined) report(['issuer'], problem);
   else if (isSamePlace(issuer, context.issuer)) {
     report(
@@ -101,8 +106,16 @@ function checkIssuerUrl(issuer: string, context: PolicyContext, report: Report):
   }
 }
 
-function checkKeys(keys: Spec['keys'], report: Report): void {
+/** A name is only ever compared; nothing is fetched from it. */
+function nameProblem(issuer: string): string | undefined {
+  return /[\s\p{C}]/u.test(issuer) ? 'must hold no spaces or control characters' : undefined;
+}
+
+function checkKeys(keys: Spec['keys'], platform: Platform | undefined, report: Report): void {
   const reportIn: Report = (path, message) => report(['keys', ...path], message);
+  if (platform?.hasUploadedKeys === true && keys.jwks === undefined) {
+    reportIn([], 'must be jwks: this platform’s keys are yours, and stand in the document');
+  }
   if (keys.jwksUri !== undefined) {
     const problem = trustedUrlProblem(keys.jwksUri);
     if (problem !== undefined) reportIn(['jwksUri'], problem);

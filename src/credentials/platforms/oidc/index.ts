@@ -28,6 +28,9 @@ export const oidc: Platform = {
     'terraform_organization_id',
     'terraform_workspace_id',
     'azp',
+    'workspace_id',
+    'org_id',
+    'tid',
   ],
 };
 
@@ -38,4 +41,7 @@ const sharedIssuers = [
   /^https:\/\/accounts\.google\.com(\/|$)/,
   /^https:\/\/agent\.buildkite\.com(\/|$)/,
   /^https:\/\/app\.terraform\.io(\/|$)/,
+  /^https:\/\/oidc\.modal\.com(\/|$)/,
+  /^https:\/\/oidc\.deno\.com(\/|$)/,
+  /^https:\/\/login\.microsoftonline\.com\/(common|organizations|consumers)(\/|$)/,
 ];
