@@ -3,6 +3,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import packageDescription from '../package.json' with { type: 'json' };
 import { type DataDir, openDataDir } from './adapters/data-dir/open.ts';
 import { memoryRateCounter } from './adapters/memory/rate-counter.ts';
+import { openCallPlatform } from './adapters/net/call-platform.ts';
 import { openFetchDocument } from './adapters/net/fetch-document.ts';
 import { readPolicyPath } from './adapters/policy-source/read-path.ts';
 import { readPolicyText } from './adapters/policy-source/read-text.ts';
@@ -106,7 +107,13 @@ async function assemble(
     issuer: config.issuer,
     clock,
     policy: () => policyBook.current(),
-    verify: createVerifier({ keySets, issuer: config.issuer, trustDomain: config.trustDomain }),
+    verify: createVerifier({
+      keySets,
+      issuer: config.issuer,
+      trustDomain: config.trustDomain,
+      platforms,
+      callPlatform: openCallPlatform(),
+    }),
     replayGuard: redis?.replayGuard ?? stores.replayGuard,
     keyRing,
     audit: stores.audit,

@@ -51,6 +51,7 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'credential.spiffe_id_invalid': 'the credential’s subject is not a legal SPIFFE ID',
   'credential.replayed': 'the credential may be used once, and was used before',
   'credential.keys_unavailable': 'the issuer’s keys could not be fetched',
+  'credential.platform_unavailable': 'the platform that vouches for the credential could not be asked',
 
   'policy.delegation_not_permitted':
     'client and subject are not the same identity, and no grant permits that',

@@ -94,6 +94,7 @@ export const reasons = {
   'credential.spiffe_id_invalid': { code: 'by-lane' },
   'credential.replayed': { code: 'by-lane' },
   'credential.keys_unavailable': { code: 'temporarily_unavailable' },
+  'credential.platform_unavailable': { code: 'temporarily_unavailable' },
 
   'policy.delegation_not_permitted': { code: 'unauthorized_client' },
   'policy.unknown_resource': { code: 'invalid_target' },

@@ -127,3 +127,20 @@ export interface FetchOptions {
 
 /** GET over https (http on loopback only): no redirects, no proxy, bounded time and size. Throws on any of them. */
 export type FetchDocument = (url: string, options?: FetchOptions) => Promise<FetchedDocument>;
+
+/** A call that proves a credential. Its URL never comes from a request. */
+export interface PlatformCall {
+  readonly method: 'GET' | 'POST';
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** Hosts that may resolve to private or loopback addresses because a document names them. */
+  readonly allowPrivateHosts?: readonly string[];
+  /** PEM; trusted for this call in place of the system's authorities. */
+  readonly caCertificate?: string;
+}
+
+/** One call under the rules of `FetchDocument`, its answer at most 64 KiB. Throws on any of them; the error holds no header or body. */
+export type CallPlatform = (
+  call: PlatformCall,
+) => Promise<{ readonly status: number; readonly body: string }>;

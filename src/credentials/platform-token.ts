@@ -73,7 +73,7 @@ function checkType({ type }: CompactJws, lane: Credential['lane']): void {
 
 function registeredIssuers({ claims }: CompactJws, policy: PolicySnapshot): readonly TrustedIssuer[] {
   const iss = stringClaim(claims, 'iss') ?? refuse('credential.claim_missing', 'iss');
-  const issuers = policy.issuers.get(iss) ?? [];
+  const issuers = (policy.issuers.get(iss) ?? []).filter(({ platform }) => !platform.proof);
   if (issuers.length > 0) return issuers;
   const sibling = iss.endsWith('/') ? iss.slice(0, -1) : `${iss}/`;
   const hint = policy.issuers.has(sibling) ? ', which differs from a registered one by its last slash' : '';

@@ -6,6 +6,7 @@ import type { PolicySnapshot, TrustedDomain, TrustedIssuer } from '../../src/cor
 import { parseSubjectTemplate } from '../../src/core/policy/subject-template.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { openKeySets } from '../../src/credentials/jwks.ts';
+import { platforms } from '../../src/credentials/platforms/index.ts';
 import { oidc } from '../../src/credentials/platforms/oidc/index.ts';
 import { createVerifier } from '../../src/credentials/verify.ts';
 import { testNowMillis } from './tokens.ts';
@@ -86,7 +87,13 @@ export function verifierFor(...trusted: readonly (TrustedIssuer | TrustedDomain)
     fetchDocument: () => Promise.reject(new Error('nothing is to be fetched')),
     clock: { now: () => testNowMillis },
   });
-  const verify = createVerifier({ keySets, issuer: ownIssuer, trustDomain: ownTrustDomain });
+  const verify = createVerifier({
+    keySets,
+    issuer: ownIssuer,
+    trustDomain: ownTrustDomain,
+    platforms,
+    callPlatform: () => Promise.reject(new Error('nobody is to be called')),
+  });
   const policy = trusting(...trusted);
   return (token, lane, { declaredType, nowMillis = testNowMillis } = {}) =>
     verify(credential(token, lane, declaredType), policy, nowMillis);

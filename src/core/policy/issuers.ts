@@ -10,6 +10,7 @@ import { quote, suggest } from './nearest-word.ts';
 import { isPersonalClaim } from './personal-claims.ts';
 import { privateHostsProblems } from './private-hosts.ts';
 import { type Problems, placeOf } from './problems.ts';
+import { proofProblems } from './proof-problems.ts';
 import type { PolicyContext, TrustedIssuer } from './snapshot.ts';
 import type { FieldPath } from './source.ts';
 import { parseSubjectTemplate, type SubjectTemplate } from './subject-template.ts';
@@ -63,6 +64,7 @@ function compileIssuer(
     report(['maxTokenAge'], 'must be at most 7d');
   }
   checkAudiences(spec.audiences, report);
+  for (const { path, message } of proofProblems(spec, platform)) report(path, message);
   checkAuditClaims(spec.auditClaims, report);
   const subject = compileSubject(metadata.name, spec, platform, report);
   if (platform === undefined || subject === undefined) return undefined;
