@@ -11,6 +11,7 @@ import { writePolicyText } from './adapters/policy-source/write-text.ts';
 import { openPglite, openPostgres, type SqlStores } from './adapters/postgres/open.ts';
 import { openRedis, type RedisStores } from './adapters/redis/open.ts';
 import { openSoftwareKeys } from './adapters/software-keys/open.ts';
+import { readTokenFile } from './adapters/token-file/read.ts';
 import type { Config } from './config.ts';
 import { tokenEndpointOf } from './core/discovery.ts';
 import { createExchange } from './core/exchange.ts';
@@ -113,6 +114,7 @@ async function assemble(
       trustDomain: config.trustDomain,
       platforms,
       callPlatform: openCallPlatform(),
+      readTokenFile,
     }),
     replayGuard: redis?.replayGuard ?? stores.replayGuard,
     keyRing,

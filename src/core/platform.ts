@@ -1,6 +1,6 @@
 /** What a folder under `credentials/platforms/` says about its platform: data and one pure check, no I/O. */
 import type { JsonObject } from './json.ts';
-import type { CallPlatform } from './ports.ts';
+import type { CallPlatform, ReadTokenFile } from './ports.ts';
 
 export interface Platform {
   /** The value of `spec.platform` in an Issuer document. */
@@ -27,6 +27,25 @@ export interface Platform {
   readonly check?: (claims: JsonObject) => string | undefined;
   /** Set where the credential is no JWT that published keys verify: what it is, and how it is proved instead. */
   readonly proof?: Proof;
+  /** Set where the platform can be asked about a token in place of verifying it with keys (`keys.tokenReview`). */
+  readonly review?: (token: TokenUnderReview, ports: ReviewPorts) => Promise<void>;
+}
+
+/** A token whose signature nobody has checked: the platform must vouch for it and for each claim that identity rests on. */
+export interface TokenUnderReview {
+  readonly token: string;
+  readonly claims: JsonObject;
+  /** Of which the platform must say that the token is for one. */
+  readonly audiences: readonly string[];
+  readonly url: string;
+  readonly caCertificate?: string | undefined;
+  readonly tokenFile: string;
+  readonly allowPrivateHosts?: readonly string[] | undefined;
+}
+
+export interface ReviewPorts {
+  readonly callPlatform: CallPlatform;
+  readonly readTokenFile: ReadTokenFile;
 }
 
 /** A credential of a form of its own. It does no I/O but through the ports that it is given. */

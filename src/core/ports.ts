@@ -144,3 +144,6 @@ export interface PlatformCall {
 export type CallPlatform = (
   call: PlatformCall,
 ) => Promise<{ readonly status: number; readonly body: string }>;
+
+/** The token in a file that its platform renews; read anew each time. Throws for what is no file or no JWT, without its text. */
+export type ReadTokenFile = (path: string) => Promise<string>;

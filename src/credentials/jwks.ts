@@ -108,7 +108,9 @@ export function openKeySets(options: KeySetsOptions): KeySets {
     keysFor: (issuer) => entryFor(issuer).source,
     bundleFor: (domain) => entryFor(domain).source,
     prepare(policy) {
-      const issuers = [...policy.issuers.values()].flat().filter(({ platform }) => !platform.proof);
+      const issuers = [...policy.issuers.values()]
+        .flat()
+        .filter(({ platform, keys }) => !platform.proof && keys.tokenReview === undefined);
       const documents = [...issuers, ...policy.trustDomains.values()];
       const kept = new Set(documents.map(entryFor));
       for (const [identity, entry] of entries) {

@@ -1,7 +1,7 @@
 /** Who is asking? Turns a credential into a proven identity, by what the credential is and never by how it was sent. */
 import { refuse } from '../core/error.ts';
 import type { Platform } from '../core/platform.ts';
-import type { CallPlatform, Verify } from '../core/ports.ts';
+import type { CallPlatform, ReadTokenFile, Verify } from '../core/ports.ts';
 import { echo } from './echo.ts';
 import type { KeySets } from './jwks.ts';
 import { readCompactJws } from './jwt.ts';
@@ -18,6 +18,7 @@ export interface VerifierOptions {
   /** The platforms among which one with a proof of its own is recognised. */
   readonly platforms: readonly Platform[];
   readonly callPlatform: CallPlatform;
+  readonly readTokenFile: ReadTokenFile;
 }
 
 /**

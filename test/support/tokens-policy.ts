@@ -93,6 +93,7 @@ export function verifierFor(...trusted: readonly (TrustedIssuer | TrustedDomain)
     trustDomain: ownTrustDomain,
     platforms,
     callPlatform: () => Promise.reject(new Error('nobody is to be called')),
+    readTokenFile: () => Promise.reject(new Error('no file is to be read')),
   });
   const policy = trusting(...trusted);
   return (token, lane, { declaredType, nowMillis = testNowMillis } = {}) =>

@@ -24,7 +24,9 @@ export async function validate(dependencies: CliDependencies, options: ValidateO
   const trustDomain = options.trustDomain ?? (environment.MINTMARK_TRUST_DOMAIN || new URL(issuer).hostname);
   if (!isTrustDomainName(trustDomain)) throw usageFailure(`not a SPIFFE trust domain name: ${trustDomain}`);
 
-  const sources = await readPolicySources(dependencies, options.file);
+  // The files may be what MINTMARK_POLICY is to name, and only such files may name others on the server.
+  const written = await readPolicySources(dependencies, options.file);
+  const sources = written.map((source) => ({ ...source, managedBy: 'file' as const }));
   try {
     compilePolicy(sources, { issuer, trustDomain, tokenEndpoint: tokenEndpointOf(issuer), platforms }, 0);
   } catch (error) {

@@ -4,7 +4,7 @@ import type { Platform } from '../platform.ts';
 import type { Checked } from './check.ts';
 import { isClaimPath } from './claim-path.ts';
 import { findOverlaps } from './disjoint-issuers.ts';
-import type { IssuerDocument } from './document.ts';
+import type { IssuerDocument, ManagedBy } from './document.ts';
 import { inlineKeysProblems } from './inline-keys.ts';
 import { quote, suggest } from './nearest-word.ts';
 import { isPersonalClaim } from './personal-claims.ts';
@@ -14,6 +14,7 @@ import { proofProblems } from './proof-problems.ts';
 import type { PolicyContext, TrustedIssuer } from './snapshot.ts';
 import type { FieldPath } from './source.ts';
 import { parseSubjectTemplate, type SubjectTemplate } from './subject-template.ts';
+import { tokenReviewProblems } from './token-review-problems.ts';
 import { isSamePlace, trustedUrlProblem } from './trusted-url.ts';
 
 type Spec = IssuerDocument['spec'];
@@ -29,7 +30,7 @@ export function compileIssuers(
 ): TrustedIssuer[] {
   const compiled = checked.flatMap((entry) => {
     const report: Report = (path, message) => problems.add(entry.source, ['spec', ...path], message);
-    const issuer = compileIssuer(entry.document, context, report);
+    const issuer = compileIssuer(entry.document, context, entry.source.managedBy, report);
     return issuer === undefined ? [] : [{ ...entry, issuer }];
   });
   const entryOf = new Map(compiled.map((entry) => [entry.issuer, entry]));
@@ -49,6 +50,7 @@ export function compileIssuers(
 function compileIssuer(
   document: IssuerDocument,
   context: PolicyContext,
+  managedBy: ManagedBy,
   report: Report,
 ): TrustedIssuer | undefined {
   const { metadata, spec } = document;
@@ -59,6 +61,9 @@ function compileIssuer(
   }
   checkIssuerUrl(spec.issuer, context, report);
   checkKeys(spec.keys, report);
+  for (const { path, message } of tokenReviewProblems(spec.keys.tokenReview, platform, managedBy)) {
+    report(path, message);
+  }
   checkRequire(spec, platform, report);
   if (spec.maxTokenAge !== undefined && spec.maxTokenAge > maxTokenAgeSeconds) {
     report(['maxTokenAge'], 'must be at most 7d');

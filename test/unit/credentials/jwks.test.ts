@@ -66,6 +66,7 @@ async function present(token: string, ...trusted: (TrustedIssuer | TrustedDomain
     trustDomain: ownTrustDomain,
     platforms: [],
     callPlatform: () => Promise.reject(new Error('nobody is to be called')),
+    readTokenFile: () => Promise.reject(new Error('no file is to be read')),
   });
   return await verify(credential(token), trusting(...trusted), now);
 }

@@ -56,7 +56,8 @@ describe('Issuer documents', () => {
       by: 'platform: mainframe',
       document: 'Issuer/prod-cluster',
       field: 'spec.platform',
-      message: 'unknown platform "mainframe": known here: aws-caller-identity, github-actions, kubernetes, oidc',
+      message:
+        'unknown platform "mainframe": known here: aws-caller-identity, github-actions, kubernetes, oidc',
     },
     issuerUrl(
       'off https',

@@ -87,6 +87,7 @@ function present(
     trustDomain: ownTrustDomain,
     platforms,
     callPlatform,
+    readTokenFile: () => Promise.reject(new Error('no file is to be read')),
   });
   return verify(credential(token, lane, declaredType), trusting(...issuers), nowMillis);
 }
