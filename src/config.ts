@@ -1,4 +1,5 @@
 /** The environment → one frozen Config. Every problem is reported at once, and an unknown `MINTMARK_*` name is one. */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { z } from 'zod';
@@ -20,6 +21,8 @@ export interface Config {
   /** `off` switches it off; undefined: generated in the data folder where the store is embedded, else none. */
   readonly adminToken: Secret<string> | 'off' | undefined;
   readonly trustedProxies: readonly string[];
+  /** PEM; undefined: TLS ends at a proxy, or nowhere. */
+  readonly tls: { readonly certificate: string; readonly key: Secret<string> } | undefined;
 }
 
 export class ConfigRefused extends Error {
@@ -120,6 +123,8 @@ const environmentSchema = z.object({
   MINTMARK_KEY_ENCRYPTION_KEY: keySchema,
   MINTMARK_ADMIN_TOKEN: adminTokenSchema,
   MINTMARK_TRUSTED_PROXIES: proxiesSchema,
+  MINTMARK_TLS_CERT: z.string().optional(),
+  MINTMARK_TLS_KEY: z.string().optional(),
 });
 
 /** Names that may also be given as a file, by `…_FILE`. */
@@ -152,7 +157,9 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   }
   const values = parsed.data;
   const { host, port } = values.MINTMARK_LISTEN;
-  const issuer = values.MINTMARK_ISSUER ?? `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const issuer =
+    values.MINTMARK_ISSUER ??
+    `${values.MINTMARK_TLS_CERT ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
   if (values.MINTMARK_ISSUER === undefined && !isLoopback(new URL(issuer).hostname)) {
     problems.push('MINTMARK_ISSUER: is required when MINTMARK_LISTEN is not a loopback address');
   }
@@ -168,6 +175,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   if (values.DATABASE_URL === undefined && values.MINTMARK_EXCHANGE_DATABASE_URL !== undefined) {
     problems.push('MINTMARK_EXCHANGE_DATABASE_URL: has no use without DATABASE_URL');
   }
+  const tls = readTls(values.MINTMARK_TLS_CERT, values.MINTMARK_TLS_KEY, problems);
   if (problems.length > 0) throw new ConfigRefused(problems);
 
   return Object.freeze({
@@ -182,6 +190,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     keyEncryptionKey: values.MINTMARK_KEY_ENCRYPTION_KEY,
     adminToken: values.MINTMARK_ADMIN_TOKEN,
     trustedProxies: values.MINTMARK_TRUSTED_PROXIES,
+    tls,
   });
 }
 
@@ -198,6 +207,31 @@ function readFromFile(name: (typeof fileNames)[number], given: NodeJS.ProcessEnv
     problems.push(
       `${name}_FILE: cannot be read (${error instanceof Error && 'code' in error ? error.code : 'error'})`,
     );
+  }
+}
+
+/** Both files or neither, and a key that fits its certificate: half a pair would show only when the first client calls. */
+function readTls(
+  certPath: string | undefined,
+  keyPath: string | undefined,
+  problems: string[],
+): Config['tls'] {
+  if (certPath === undefined && keyPath === undefined) return undefined;
+  if (certPath === undefined || keyPath === undefined) {
+    problems.push('MINTMARK_TLS_CERT and MINTMARK_TLS_KEY: give both or neither');
+    return undefined;
+  }
+  try {
+    const certificate = readFileSync(certPath, 'utf8');
+    const key = readFileSync(keyPath, 'utf8');
+    if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))) {
+      problems.push('MINTMARK_TLS_KEY: is not the key of the certificate in MINTMARK_TLS_CERT');
+    }
+    return { certificate, key: new Secret(key) };
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : 'error';
+    problems.push(`MINTMARK_TLS_CERT and MINTMARK_TLS_KEY: cannot be read as files in PEM (${code})`);
+    return undefined;
   }
 }
 

@@ -1,6 +1,7 @@
 /** Builds every object once, with plain calls, and says how to take them down again. */
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import packageDescription from '../package.json' with { type: 'json' };
+import { openFileKeyCache } from './adapters/data-dir/key-cache.ts';
 import { type DataDir, openDataDir } from './adapters/data-dir/open.ts';
 import { memoryRateCounter } from './adapters/memory/rate-counter.ts';
 import { openCallPlatform } from './adapters/net/call-platform.ts';
@@ -20,6 +21,7 @@ import { type Clock, RevisionConflict } from './core/ports.ts';
 import { createRefusalCap } from './core/refusal-cap.ts';
 import { Secret } from './core/secret.ts';
 import { openKeySets } from './credentials/jwks.ts';
+import { openLastGoods } from './credentials/last-good.ts';
 import { platforms } from './credentials/platforms/index.ts';
 import { createVerifier } from './credentials/verify.ts';
 import { drainBeforeClose } from './drain.ts';
@@ -66,18 +68,23 @@ async function assemble(
   const redis = config.redisUrl && (await openSharedState(config.redisUrl, clock, logger));
   if (redis) closers.push(redis.close);
 
+  const keyEncryptionKey = await keyEncryptionKeyOf(config, dataDir);
   const keyRing = await openSoftwareKeys({
     keyStore: stores.keys,
-    keyEncryptionKey: await keyEncryptionKeyOf(config, dataDir),
+    keyEncryptionKey,
     clock,
   });
   closers.push(
     every(keyRefreshMillis, () => keyRing.refresh(), logger, 'signing keys could not be refreshed'),
   );
 
+  // Redis is shared by all replicas; without it, an embedded installation keeps other issuers' keys in its folder.
+  const keyCache =
+    redis?.keyCache ?? (dataDir && (await openFileKeyCache(`${dataDir.path}/key-cache`, clock)));
   const keySets = openKeySets({
     fetchDocument: openFetchDocument(),
     clock,
+    ...(keyCache ? { lastGoodOf: openLastGoods(keyCache, keyEncryptionKey) } : {}),
     log: (message, error) => logger.warn({ err: error }, message),
   });
   closers.push(() => keySets.close());
@@ -128,6 +135,7 @@ async function assemble(
       settings: {
         issuer: config.issuer,
         trustedProxies: config.trustedProxies,
+        tls: config.tls,
         version: packageDescription.version,
       },
       clock,

@@ -30,7 +30,7 @@ const layers: readonly {
     name: 'credentials',
     owns: /^credentials\//,
     mayImport: /^(core|credentials)\//,
-    packages: /^(zod|jose|@peculiar\/x509)$/,
+    packages: /^(zod|jose|@peculiar\/x509|reflect-metadata)$/,
     nodeModules: /^node:(crypto|util)$/,
   },
   {
@@ -45,7 +45,7 @@ const layers: readonly {
     owns: /^http\//,
     mayImport: /^(core|http)\//,
     packages: /^(fastify|@fastify\/.+|fastify-type-provider-zod|zod)$/,
-    nodeModules: /^node:(crypto|fs)$/,
+    nodeModules: /^node:(crypto|fs|net|util)$/,
   },
   {
     name: 'cli',

@@ -17,6 +17,13 @@ const policySchema = z
     managedByFile,
   }));
 
+const policyProblemSchema = z.object({
+  document: z.string(),
+  field: z.string(),
+  line: z.int().optional(),
+  message: z.string(),
+});
+
 const replacedSchema = z.object({
   revision: z.int(),
   diff: z.object({
@@ -30,6 +37,7 @@ const replacedSchema = z.object({
       }),
     ),
   }),
+  warnings: z.array(policyProblemSchema).default([]),
 });
 
 const problemSchema = z.object({
@@ -38,16 +46,7 @@ const problemSchema = z.object({
   status: z.int(),
   detail: z.string().optional(),
   request_id: z.string(),
-  problems: z
-    .array(
-      z.object({
-        document: z.string(),
-        field: z.string(),
-        line: z.int().optional(),
-        message: z.string(),
-      }),
-    )
-    .optional(),
+  problems: z.array(policyProblemSchema).optional(),
 });
 
 export type ServerPolicy = z.infer<typeof policySchema>;

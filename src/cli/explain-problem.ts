@@ -14,16 +14,22 @@ const hints: Readonly<Record<number, string>> = {
 /** Sentences for a person; where a document came from `sources`, with the file and line of the field. */
 export function explainProblem(problem: ServerProblem, sources: readonly PolicySource[] = []): string {
   if (problem.problems !== undefined && problem.problems.length > 0) {
-    return problem.problems
-      .map(({ document, field, message }) => {
-        const source = sources.find(({ value }) => documentLabel(value) === document);
-        return plain(describeProblem({ document, field, ...source?.locate(parseField(field)), message }));
-      })
-      .join('\n');
+    return explainPlaces(problem.problems, sources).join('\n');
   }
   const detail = problem.detail === undefined ? '' : `: ${problem.detail}`;
   const hint = hints[problem.status];
   return `${plain(`${problem.title}${detail}`)}${hint === undefined ? '' : `\n${hint}`}\n(request ${plain(problem.request_id)})`;
+}
+
+/** A line for each, with the file and line of the field where its document came from `sources`. */
+export function explainPlaces(
+  problems: NonNullable<ServerProblem['problems']>,
+  sources: readonly PolicySource[],
+): readonly string[] {
+  return problems.map(({ document, field, message }) => {
+    const source = sources.find(({ value }) => documentLabel(value) === document);
+    return plain(describeProblem({ document, field, ...source?.locate(parseField(field)), message }));
+  });
 }
 
 /** `spec.scopes[0]` and `spec.require["a.b"]` as paths. */

@@ -13,7 +13,19 @@ export function createPaint(
   return (colour, text) => (isColoured ? styleText(colour, text, { validateStream: false }) : text);
 }
 
+/** What steers a terminal, or makes a line read otherwise than it is written (U+202E and its like). */
+const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
 /** Text from elsewhere, on one line and unable to steer the terminal. */
 export function plain(text: string): string {
-  return stripVTControlCharacters(text).replace(/\p{Cc}/gu, '�');
+  return stripVTControlCharacters(text).replace(unprintable, '�');
+}
+
+/** JSON of the same value on one line: JSON itself escapes only U+0000 to U+001F, and a terminal obeys U+009B too. */
+export function plainJson(value: unknown): string {
+  return JSON.stringify(value).replace(unprintable, (character) =>
+    Array.from({ length: character.length }, (_, at) => character.charCodeAt(at))
+      .map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`)
+      .join(''),
+  );
 }

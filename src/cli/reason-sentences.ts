@@ -50,6 +50,26 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
     'the claims give no legal SPIFFE ID by the Issuer document’s subject template',
   'credential.spiffe_id_invalid': 'the credential’s subject is not a legal SPIFFE ID',
   'credential.replayed': 'the credential may be used once, and was used before',
+  'credential.certificate_malformed': 'a certificate of the chain cannot be read',
+  'credential.certificate_uri_count': 'the client certificate does not have exactly one URI as its name',
+  'credential.certificate_chain_too_long':
+    'the client certificate came with more intermediates than are looked at',
+  'credential.certificate_untrusted':
+    'no root in the bundle of the certificate’s own trust domain vouches for it',
+  'credential.certificate_signature_invalid': 'a certificate was not signed by the authority that it names',
+  'credential.certificate_algorithm_refused':
+    'a certificate has a key or a signature of a kind that is not accepted',
+  'credential.certificate_expired': 'the client certificate, or one that vouches for it, has expired',
+  'credential.certificate_not_yet_valid':
+    'the client certificate, or one that vouches for it, is not valid yet',
+  'credential.certificate_not_leaf': 'the client certificate is an authority’s, not a workload’s',
+  'credential.certificate_key_usage':
+    'the client certificate may not be used to sign, which a workload’s must',
+  'credential.certificate_extended_key_usage': 'the certificate is not meant for clients',
+  'credential.certificate_signer_refused': 'a certificate was issued by one that is not an authority',
+  'credential.certificate_path_length': 'more authorities stand in a row than one of them allows',
+  'credential.certificate_extension_refused':
+    'a certificate holds an extension that must not be passed over and is not understood',
   'credential.keys_unavailable': 'the issuer’s keys could not be fetched',
   'credential.platform_unavailable': 'the platform that vouches for the credential could not be asked',
 

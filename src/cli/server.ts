@@ -14,7 +14,7 @@ export function readServerUrl({ environment }: CliDependencies): string {
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url))) {
     throw usageFailure('MINTMARK_URL must be https, since a token is sent to it (http only on loopback)');
   }
-  if (url.username !== '' || url.search !== '' || url.hash !== '') {
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
     throw usageFailure('MINTMARK_URL must have no user, query or fragment');
   }
   return url.href.replace(/\/+$/, '');

@@ -1,6 +1,7 @@
 /** One attempt to get a token, and the audit event that is filled in as its facts arrive. */
 import { hash } from 'node:crypto';
 import type { AuditEvent } from './audit.ts';
+import type { Credential } from './credential.ts';
 import type { Decision } from './decide.ts';
 import type { OAuthError } from './error.ts';
 import type { Identity } from './identity.ts';
@@ -27,7 +28,7 @@ export function beginEvent(attempt: Attempt, at: number): AuditEvent {
 
 export function noteRequest(event: AuditEvent, request: TokenRequest): void {
   event.lane = request.credential.lane;
-  event.credentialHash = hashOf(request.credential.token.reveal());
+  event.credentialHash = hashOfCredential(request.credential);
   if (request.audience !== undefined) event.audience = clip(request.audience);
   if (request.scopes !== undefined) event.requestedScopes = request.scopes;
 }
@@ -65,8 +66,13 @@ export function noteRefusal(event: AuditEvent, refusal: OAuthError): void {
   if (refusal.detail !== undefined) event.detail = refusal.detail;
 }
 
+/** Of a certificate, the hash of the leaf: the same value as `x5t#S256` (RFC 8705 §3.1). */
+function hashOfCredential({ token, chain }: Credential): string {
+  return hashOf(chain?.[0] ?? token.reveal());
+}
+
 /** SHA-256, base64url: joins events of one token without keeping it. */
-function hashOf(token: string): string {
+function hashOf(token: string | Uint8Array): string {
   return hash('sha256', token, 'base64url');
 }
 

@@ -7,6 +7,9 @@ export type DeclaredType = 'any' | 'jwt' | 'jwt-svid' | 'aws4_request';
 
 export interface Credential {
   readonly lane: Lane;
+  /** As it was sent; of a certificate chain, the leaf's DER in base64. */
   readonly token: Secret<string>;
+  /** Set where the credential is a certificate chain instead of a token: DER, leaf first. */
+  readonly chain?: readonly Uint8Array[];
   readonly declaredType: DeclaredType;
 }

@@ -22,23 +22,28 @@ export function tokenEndpointOf(issuer: string): string {
 }
 
 /** RFC 8414 §2. `response_types_supported` is left out: there is no authorization endpoint, and §3.2 forbids empty arrays. */
-export function authorizationServerMetadata(issuer: string) {
+export function authorizationServerMetadata(issuer: string, takesCertificates = false) {
   return {
     issuer,
     token_endpoint: tokenEndpointOf(issuer),
     jwks_uri: `${issuer}${paths.jwks}`,
     grant_types_supported: Object.values(grantTypes),
-    // draft-ietf-oauth-spiffe-client-auth §4 for spiffe_jwt; a platform token is an RFC 7523 assertion.
-    token_endpoint_auth_methods_supported: ['spiffe_jwt', 'private_key_jwt', 'none'],
+    // draft-ietf-oauth-spiffe-client-auth §4 for spiffe_jwt and spiffe_x509; a platform token is an RFC 7523 assertion.
+    token_endpoint_auth_methods_supported: [
+      'spiffe_jwt',
+      ...(takesCertificates ? ['spiffe_x509'] : []),
+      'private_key_jwt',
+      'none',
+    ],
     token_endpoint_auth_signing_alg_values_supported: signingAlgorithms,
     service_documentation: `${issuer}/docs`,
   };
 }
 
 /** OpenID Connect Discovery 1.0 §3, whose required members are there for verifiers that insist on them. */
-export function openidConfiguration(issuer: string) {
+export function openidConfiguration(issuer: string, takesCertificates = false) {
   return {
-    ...authorizationServerMetadata(issuer),
+    ...authorizationServerMetadata(issuer, takesCertificates),
     response_types_supported: ['id_token'],
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: ['ES256'], // what we do sign with, though §3 asks for RS256 among them

@@ -14,7 +14,7 @@ export type OAuthCode =
   | 'temporarily_unavailable';
 
 /** How a credential reached us; it decides only which error code a bad credential gets. */
-export type Lane = 'client_assertion' | 'assertion' | 'subject_token' | 'bearer';
+export type Lane = 'client_assertion' | 'assertion' | 'subject_token' | 'bearer' | 'client_certificate';
 
 interface Entry {
   /** The RFC's word; `by-lane` where the RFC names it after the way the credential came in. */
@@ -93,6 +93,20 @@ export const reasons = {
   'credential.subject_unmappable': { code: 'by-lane' },
   'credential.spiffe_id_invalid': { code: 'by-lane' },
   'credential.replayed': { code: 'by-lane' },
+  'credential.certificate_malformed': { code: 'by-lane' },
+  'credential.certificate_uri_count': { code: 'by-lane' },
+  'credential.certificate_chain_too_long': { code: 'by-lane' },
+  'credential.certificate_untrusted': { code: 'by-lane' },
+  'credential.certificate_signature_invalid': { code: 'by-lane' },
+  'credential.certificate_algorithm_refused': { code: 'by-lane' },
+  'credential.certificate_expired': { code: 'by-lane' },
+  'credential.certificate_not_yet_valid': { code: 'by-lane' },
+  'credential.certificate_not_leaf': { code: 'by-lane' },
+  'credential.certificate_key_usage': { code: 'by-lane' },
+  'credential.certificate_extended_key_usage': { code: 'by-lane' },
+  'credential.certificate_signer_refused': { code: 'by-lane' },
+  'credential.certificate_path_length': { code: 'by-lane' },
+  'credential.certificate_extension_refused': { code: 'by-lane' },
   'credential.keys_unavailable': { code: 'temporarily_unavailable' },
   'credential.platform_unavailable': { code: 'temporarily_unavailable' },
 
@@ -148,6 +162,7 @@ const codeByLane: Record<Lane, OAuthCode> = {
   assertion: 'invalid_grant', // RFC 7521 §4.1.1
   subject_token: 'invalid_request', // RFC 8693 §2.2.2
   bearer: 'invalid_token', // RFC 6750 §3.1
+  client_certificate: 'invalid_client', // RFC 8705 §2
 };
 
 /**

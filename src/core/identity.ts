@@ -4,7 +4,7 @@ import type { SpiffeId } from './spiffe-id.ts';
 
 declare const proven: unique symbol;
 
-export type CredentialKind = 'platform-token' | 'jwt-svid';
+export type CredentialKind = 'platform-token' | 'jwt-svid' | 'x509-svid';
 
 export interface IdentityFields {
   readonly spiffeId: SpiffeId;

@@ -21,6 +21,10 @@ export interface Platform {
   readonly fixedAudiences?: readonly string[];
   /** Claim paths that only name (and can be given up and taken by others), where an immutable id stands beside them. */
   readonly nameClaims?: readonly string[];
+  /** Claim paths whose values the caller itself writes: no document may rest on one, nor on what lies within it. */
+  readonly callerClaims?: readonly string[];
+  /** Parts of claims that a subject template or condition could not read otherwise; they replace claims of the same name. Never throws. */
+  readonly deriveClaims?: (claims: JsonObject) => JsonObject;
   /** Whether a token must carry a `jti` and be accepted once, whatever a document says. */
   readonly isOneTime?: boolean;
   /** What no document should need to write: returns the reason why these claims are refused, or undefined. */

@@ -103,6 +103,13 @@ export interface RateCounter {
   increment(key: string, windowSeconds: number): Promise<number>;
 }
 
+/** Keeps what may be lost: other issuers' public keys as last fetched, over restarts and among replicas. */
+export interface KeyCache {
+  /** The value put last, while its time has not passed. Rejects when it cannot know. */
+  get(name: string): Promise<string | undefined>;
+  put(name: string, value: string, ttlSeconds: number): Promise<void>;
+}
+
 export interface AuditSink {
   /** Resolves once the event is durable; rejects when it is not known to be. */
   append(event: AuditEvent): Promise<void>;
@@ -123,6 +130,14 @@ export interface FetchOptions {
   /** Hosts that may resolve to private or loopback addresses because a document names them. */
   readonly allowPrivateHosts?: readonly string[];
   readonly accept?: string;
+  /** Authenticates the server as a workload in place of a web site (SPIFFE Federation §5.2.2). */
+  readonly spiffeServer?: SpiffeServer;
+}
+
+/** A server that proves itself by an X.509-SVID of exactly this SPIFFE ID, under these roots (PEM) and no others. */
+export interface SpiffeServer {
+  readonly spiffeId: string;
+  readonly roots: readonly string[];
 }
 
 /** GET over https (http on loopback only): no redirects, no proxy, bounded time and size. Throws on any of them. */

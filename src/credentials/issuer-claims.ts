@@ -31,6 +31,11 @@ export function checkRequirements(claims: JsonObject, requirements: TrustedIssue
   }
 }
 
+/** The claims as a document's templates and conditions read them: the token's, and what its platform derives from them. */
+export function readableClaims(claims: JsonObject, { platform }: TrustedIssuer): JsonObject {
+  return platform.deriveClaims === undefined ? claims : { ...claims, ...platform.deriveClaims(claims) };
+}
+
 /** A platform token after its last check but the mapping to a SPIFFE ID. */
 export interface PlatformProof {
   readonly issuer: TrustedIssuer;
@@ -45,7 +50,7 @@ export interface PlatformProof {
 /** The identity in our own trust domain. Throws `credential.subject_unmappable` where the claims give no legal path. */
 export function identityFrom(proof: PlatformProof, trustDomain: string): Identity {
   const { issuer, jws, subject, audiences, expiresAt } = proof;
-  const { claims } = jws;
+  const claims = readableClaims(jws.claims, issuer);
   const path = issuer.subject.render(claims);
   const spiffeId = path === undefined ? undefined : parseSpiffeId(`spiffe://${trustDomain}${path}`);
   if (spiffeId === undefined) {
@@ -61,7 +66,7 @@ export function identityFrom(proof: PlatformProof, trustDomain: string): Identit
     audiences,
     clientIds: [spiffeId, subject],
     expiresAt,
-    ...(issuer.once ? { onceKey: onceKey(issuer.name, jws) } : {}),
+    ...(issuer.once || issuer.platform.isOneTime === true ? { onceKey: onceKey(issuer.name, jws) } : {}),
   });
 }
 

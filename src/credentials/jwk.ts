@@ -1,6 +1,7 @@
 /** Public keys as others publish them (RFC 7517): which are fit to verify with, and with which algorithms. */
 import { type CryptoKey, importJWK } from 'jose';
 import { isJsonObject, type JsonObject } from '../core/json.ts';
+import { type Certificate, readCertificate } from './certificate.ts';
 
 export interface VerificationKey {
   readonly kid: string | undefined;
@@ -16,6 +17,8 @@ export interface KeySet {
   readonly keys: readonly VerificationKey[];
   /** Why published keys of these ids are not used. */
   readonly refused: ReadonlyMap<string, string>;
+  /** The roots that a bundle publishes for X.509-SVIDs; absent where it has none. */
+  readonly roots?: readonly Certificate[];
 }
 
 /** What a set of keys is published for; a key for another `use` is not ours to trust. */
@@ -51,7 +54,23 @@ export function readKeySet(value: unknown, use: KeyUse, previous?: KeySet): KeyS
       refused.set(kid, unfit);
     }
   }
-  return { keys: use === 'jwt-svid' ? withUniqueIds(keys, refused) : keys, refused };
+  if (use === 'sig') return { keys, refused };
+  const roots = rootsOf(jwks);
+  return { keys: withUniqueIds(keys, refused), refused, ...(roots.length === 0 ? {} : { roots }) };
+}
+
+/** SPIFFE bundle §4.2.2, X509-SVID §6.1: the first certificate of each `x5c`, in base64; one that cannot be read is left out. */
+function rootsOf(jwks: readonly unknown[]): readonly Certificate[] {
+  return jwks.flatMap((jwk) => {
+    if (!isJsonObject(jwk) || jwk.use !== 'x509-svid' || !Array.isArray(jwk.x5c)) return [];
+    const [der]: readonly unknown[] = jwk.x5c;
+    if (typeof der !== 'string') return [];
+    try {
+      return [readCertificate(Buffer.from(der, 'base64'))];
+    } catch {
+      return [];
+    }
+  });
 }
 
 function unfitness(jwk: JsonObject, use: KeyUse): string | undefined {

@@ -2,9 +2,11 @@
 import { refuse } from '../core/error.ts';
 import type { PolicySnapshot, TrustedDomain, TrustedIssuer } from '../core/policy/snapshot.ts';
 import type { Clock, FetchDocument } from '../core/ports.ts';
+import { openBackgroundQueue } from './background-queue.ts';
 import { type KeySet, type KeyUse, readKeySet } from './jwk.ts';
-import { domainKeys, issuerKeys } from './key-documents.ts';
-import { type Fetched, type KeySource, openRemoteKeys, type RemoteKeys } from './remote-keys.ts';
+import { domainKeys, issuerKeys, type KeyDocument } from './key-documents.ts';
+import type { LastGood } from './last-good.ts';
+import { type KeySource, openRemoteKeys, type RemoteKeys } from './remote-keys.ts';
 
 export type { KeySource } from './remote-keys.ts';
 
@@ -31,6 +33,8 @@ export interface KeySets {
 export interface KeySetsOptions {
   readonly fetchDocument: FetchDocument;
   readonly clock: Clock;
+  /** Keeps last good documents over restarts, by source; without it a start is cold. */
+  readonly lastGoodOf?: (source: string) => LastGood;
   /** Told of each failed fetch. The message holds no key. */
   readonly log?: (message: string, error: unknown) => void;
 }
@@ -47,10 +51,12 @@ interface Entry {
 
 const issuerServeStaleSeconds = 86_400;
 const tickMillis = 1000;
+const maxBackgroundFetches = 8;
 
 /** Opens the key sets. Fetched keys are refreshed in the background until `close`. */
 export function openKeySets(options: KeySetsOptions): KeySets {
-  const { fetchDocument, clock } = options;
+  const { fetchDocument, clock, lastGoodOf } = options;
+  const inBackground = openBackgroundQueue(maxBackgroundFetches);
   /** By what the document says of its keys: a changed document is another source, an unchanged one keeps its keys. */
   const entries = new Map<string, Entry>();
   /** The same by the compiled document, so that the common case hashes nothing. */
@@ -64,17 +70,28 @@ export function openKeySets(options: KeySetsOptions): KeySets {
   function openEntry(
     kind: Entry['kind'],
     name: string,
-    fetch: ((previous: KeySet | undefined) => Promise<Fetched>) | undefined,
+    document: KeyDocument | undefined,
     serveStaleSeconds: number,
     fixed: unknown,
+    identity: string,
   ): Entry {
-    if (fetch === undefined) {
+    if (document === undefined) {
       const source = fixedSource(fixed, kind === 'Issuer' ? 'sig' : 'jwt-svid');
       return { kind, name, source, remote: undefined, staticKeyCount: source.keyCount, isDropped: false };
     }
     const label = `${kind} ${name}`;
     const onFailure = (error: unknown) => options.log?.(`keys of ${label} could not be fetched`, error);
-    const remote = openRemoteKeys({ label, fetch, clock, serveStaleSeconds, onFailure });
+    const { fetch, read } = document;
+    const kept = lastGoodOf && { lastGood: lastGoodOf(identity), read: (text: string) => read(text) };
+    const remote = openRemoteKeys({
+      label,
+      fetch,
+      clock,
+      serveStaleSeconds,
+      onFailure,
+      inBackground,
+      ...(kept ? { kept } : {}),
+    });
     return { kind, name, source: remote, remote, staticKeyCount: 0, isDropped: false };
   }
 
@@ -91,6 +108,7 @@ export function openKeySets(options: KeySetsOptions): KeySets {
             issuerKeys(document, fetchDocument, clock),
             issuerServeStaleSeconds,
             document.keys.jwks,
+            identity,
           )
         : openEntry(
             'TrustDomain',
@@ -98,6 +116,7 @@ export function openKeySets(options: KeySetsOptions): KeySets {
             domainKeys(document, fetchDocument),
             document.serveStaleSeconds,
             document.bundle.static,
+            identity,
           ));
     entries.set(identity, entry);
     bySource.set(document, entry);
@@ -144,13 +163,17 @@ function fixedSource(document: unknown, use: KeyUse): KeySource & { readonly key
       refuse('credential.keys_unavailable', "the document's own keys cannot be read", cause);
     return { keys: unavailable, keysAfterMiss: async () => unavailable(), keyCount: 0 };
   }
-  return { keys: () => keys, keysAfterMiss: async () => keys, keyCount: keys.keys.length };
+  return { keys: () => keys, keysAfterMiss: async () => keys, keyCount: keyCountOf(keys) };
+}
+
+function keyCountOf({ keys, roots = [] }: KeySet): number {
+  return keys.length + roots.length;
 }
 
 function statusOf({ kind, name, remote, staticKeyCount }: Entry, nowMillis: number): KeySourceStatus {
   if (remote === undefined) return { kind, name, state: 'static', keyCount: staticKeyCount };
   const { keys, lastGoodAt, usableUntil, failures, lastError } = remote.snapshot();
-  const keyCount = keys?.keys.length ?? 0;
+  const keyCount = keys === undefined ? 0 : keyCountOf(keys);
   const error = lastError === undefined ? {} : { lastError };
   if (lastGoodAt === undefined || usableUntil === undefined) {
     return { kind, name, state: failures === 0 ? 'pending' : 'unavailable', keyCount, ...error };

@@ -1,13 +1,17 @@
 /** Fetches the documents that hold keys: discovery (OpenID Connect Discovery §4), JWK sets, SPIFFE bundles. */
 import { isJsonObject } from '../core/json.ts';
 import type { TrustedDomain, TrustedIssuer } from '../core/policy/snapshot.ts';
-import type { Clock, FetchDocument } from '../core/ports.ts';
+import type { Clock, FetchDocument, FetchOptions } from '../core/ports.ts';
 import { type KeySet, readKeySet } from './jwk.ts';
 import type { Fetched } from './remote-keys.ts';
 import { parseStrictJson } from './strict-json.ts';
-import { readTrustBundle } from './trust-bundle.ts';
+import { readTrustBundle, readX509Roots } from './trust-bundle.ts';
 
-type FetchKeys = (previous: KeySet | undefined) => Promise<Fetched>;
+/** One source of keys: how it is fetched, and how a document that was fetched before is read again, by the same checks. */
+export interface KeyDocument {
+  fetch(previous: KeySet | undefined): Promise<Fetched>;
+  read(text: string, previous?: KeySet): Fetched;
+}
 
 const defaultFreshSeconds = 300; // SPIFFE Federation §4.1 for bundles; a common max-age for JWK sets
 const daySeconds = 86_400;
@@ -23,7 +27,7 @@ export function issuerKeys(
   issuer: TrustedIssuer,
   fetchDocument: FetchDocument,
   clock: Clock,
-): FetchKeys | undefined {
+): KeyDocument | undefined {
   const { jwks, jwksUri, allowPrivateHosts = [] } = issuer.keys;
   if (jwks !== undefined) return undefined;
   const ownUrl = jwksUri ?? issuer.issuerUrl;
@@ -41,36 +45,59 @@ export function issuerKeys(
     return found;
   }
 
-  return async (previous) => {
-    const url = await keysUrl();
-    try {
-      const { body, maxAgeSeconds } = await get(url, acceptKeys);
-      const freshForSeconds = clamp(maxAgeSeconds ?? defaultFreshSeconds, minFreshSeconds, daySeconds);
-      return { keys: readKeySet(parseStrictJson(body), 'sig', previous), freshForSeconds };
-    } catch (error) {
-      // The keys may have moved: ask discovery again next time.
-      discovered = undefined;
-      throw error;
-    }
+  function read(text: string, previous?: KeySet, maxAgeSeconds?: number): Fetched {
+    const freshForSeconds = clamp(maxAgeSeconds ?? defaultFreshSeconds, minFreshSeconds, daySeconds);
+    return { keys: readKeySet(parseStrictJson(text), 'sig', previous), freshForSeconds, text };
+  }
+
+  return {
+    read,
+    fetch: async (previous) => {
+      const url = await keysUrl();
+      try {
+        const { body, maxAgeSeconds } = await get(url, acceptKeys);
+        return read(body, previous, maxAgeSeconds);
+      } catch (error) {
+        // The keys may have moved: ask discovery again next time.
+        discovered = undefined;
+        throw error;
+      }
+    },
   };
 }
 
 /** The bundle behind a TrustDomain document's `url`; undefined where it stands in the document itself. */
-export function domainKeys(domain: TrustedDomain, fetchDocument: FetchDocument): FetchKeys | undefined {
-  const { url, allowPrivateHosts = [] } = domain.bundle;
+export function domainKeys(domain: TrustedDomain, fetchDocument: FetchDocument): KeyDocument | undefined {
+  const { url, endpointSpiffeId, bootstrap, allowPrivateHosts = [] } = domain.bundle;
   if (url === undefined) return undefined;
   const allowed = [...allowPrivateHosts, ...loopbackHostOf(url)];
   let sequence: bigint | undefined;
+  // The newest bundle proves the endpoint of the next (SPIFFE Federation §5.2.2). Where it names no root, nothing does:
+  // to go back to `bootstrap` would be to trust again what the trust domain has withdrawn.
+  let roots = readX509Roots(bootstrap);
 
-  return async (previous) => {
-    const { body } = await getText(fetchDocument, url, allowed, acceptJson);
-    const bundle = readTrustBundle(body, previous);
+  function read(text: string, previous?: KeySet): Fetched {
+    const bundle = readTrustBundle(text, previous);
     if (sequence !== undefined && bundle.sequence !== undefined && bundle.sequence < sequence) {
       throw new Error(`spiffe_sequence went back from ${sequence} to ${bundle.sequence}`);
     }
     sequence = bundle.sequence ?? sequence;
+    roots = bundle.x509Roots;
     const hint = bundle.refreshHintSeconds ?? defaultFreshSeconds;
-    return { keys: bundle.keys, freshForSeconds: clamp(hint, minBundleFreshSeconds, daySeconds) };
+    return {
+      keys: bundle.keys,
+      freshForSeconds: clamp(hint, minBundleFreshSeconds, daySeconds),
+      text,
+      ...(sequence === undefined ? {} : { sequence: String(sequence) }),
+    };
+  }
+
+  return {
+    read,
+    fetch: async (previous) => {
+      const server = endpointSpiffeId && { spiffeServer: { spiffeId: endpointSpiffeId, roots } };
+      return read((await getText(fetchDocument, url, allowed, acceptJson, server || {})).body, previous);
+    },
   };
 }
 
@@ -79,8 +106,9 @@ async function getText(
   url: string,
   allowPrivateHosts: readonly string[],
   accept: string,
+  options: FetchOptions = {},
 ) {
-  const document = await fetchDocument(url, { allowPrivateHosts, accept });
+  const document = await fetchDocument(url, { ...options, allowPrivateHosts, accept });
   if (document.status !== 200) throw new Error(`expected status 200, actual ${document.status}`);
   return document;
 }

@@ -5,12 +5,13 @@ import type { Identity } from '../core/identity.ts';
 import type { PolicySnapshot, TrustedIssuer } from '../core/policy/snapshot.ts';
 import type { CallPlatform, ReadTokenFile } from '../core/ports.ts';
 import { echo, echoAll } from './echo.ts';
-import { checkRequirements, identityFrom, type PlatformProof } from './issuer-claims.ts';
+import { checkRequirements, identityFrom, type PlatformProof, readableClaims } from './issuer-claims.ts';
 import type { KeySets } from './jwks.ts';
 import type { CompactJws } from './jwt.ts';
 import { verifySignature } from './signature.ts';
 import {
   checkAudience,
+  checkForeignAudiences,
   checkLifetime,
   checkSoleAudience,
   checkTimes,
@@ -60,6 +61,9 @@ export async function verifyPlatformToken(
   if (lane === 'client_assertion') {
     checkSoleAudience(audiences);
     checkAudience(audiences, [context.issuer]); // RFC 7523bis §3: never the token endpoint
+  }
+  if (issuer.platform.isOneTime === true && !stringClaim(jws.claims, 'jti')) {
+    refuse('credential.claim_missing', 'jti');
   }
   const refusal = issuer.platform.check?.(jws.claims);
   if (refusal !== undefined) refuse('credential.platform_refused', `${issuer.platform.name}: ${refusal}`);
@@ -122,8 +126,9 @@ function claimsRefusal(
   audiences: readonly string[],
 ): OAuthError | undefined {
   try {
+    checkForeignAudiences(audiences, issuer.platform.foreignAudiences ?? []);
     checkAudience(audiences, issuer.audiences);
-    checkRequirements(claims, issuer.require);
+    checkRequirements(readableClaims(claims, issuer), issuer.require);
     return undefined;
   } catch (error) {
     return refusalOf(error);

@@ -1,7 +1,9 @@
 /** One remote source of keys, kept fresh: one flight at a time, refreshed ahead of expiry, served stale for a while, then refused. */
 import { OAuthError } from '../core/error.ts';
 import type { Clock } from '../core/ports.ts';
+import type { InBackground } from './background-queue.ts';
 import type { KeySet } from './jwk.ts';
+import type { LastGood } from './last-good.ts';
 
 /** Where the keys of one Issuer or TrustDomain come from. */
 export interface KeySource {
@@ -30,6 +32,10 @@ export interface Fetched {
   readonly keys: KeySet;
   /** How long the keys count as fresh. */
   readonly freshForSeconds: number;
+  /** What the keys were read from, to be kept over a restart. */
+  readonly text?: string;
+  /** `spiffe_sequence` in decimal digits, where there is one. */
+  readonly sequence?: string;
 }
 
 export interface RemoteKeysOptions {
@@ -41,6 +47,10 @@ export interface RemoteKeysOptions {
   /** How long keys stay usable after the last good fetch. */
   readonly serveStaleSeconds: number;
   readonly onFailure: (error: unknown) => void;
+  /** Where the last good document is kept over restarts, and how it is read: by the checks that a fetch makes. */
+  readonly kept?: { readonly lastGood: LastGood; readonly read: (text: string) => Fetched };
+  /** Runs refreshes that nobody waits for; at once by default. */
+  readonly inBackground?: InBackground;
 }
 
 interface Good {
@@ -57,7 +67,7 @@ const firstBackoffMillis = 1000;
 const maxBackoffMillis = 60_000;
 
 export function openRemoteKeys(options: RemoteKeysOptions): RemoteKeys {
-  const { label, clock, serveStaleSeconds } = options;
+  const { label, clock, serveStaleSeconds, kept, inBackground = (work) => void work() } = options;
   let good: Good | undefined;
   let flight: Promise<void> | undefined;
   let failures = 0;
@@ -65,6 +75,8 @@ export function openRemoteKeys(options: RemoteKeysOptions): RemoteKeys {
   let retryAt = 0;
   let missFetchAllowedAt = 0;
   let closed = false;
+  let isQueued = false;
+  let restoration = kept === undefined ? Promise.resolve() : undefined;
   /** Key ids that a fetch has just shown to be unknown, and until when that is believed. */
   const misses = new Map<string, number>();
 
@@ -76,22 +88,56 @@ export function openRemoteKeys(options: RemoteKeysOptions): RemoteKeys {
     return flight;
   }
 
-  async function fetchOnce(): Promise<void> {
+  /** Takes over what an earlier process or another replica fetched last, once, before anything else is fetched. */
+  function restored(): Promise<void> {
+    restoration ??= restore();
+    return restoration;
+  }
+
+  async function restore(): Promise<void> {
     try {
-      const { keys, freshForSeconds } = await options.fetch(good?.keys);
+      const document = await kept?.lastGood.load();
+      if (kept === undefined || document === undefined || closed) return;
+      // Read however old it is: keys that no longer count still say which spiffe_sequence came last.
+      const { keys } = kept.read(document.text);
+      // A replica whose clock is ahead must not lengthen the time of grace.
+      const at = Math.min(document.at, clock.now());
+      if (clock.now() < at + serveStaleSeconds * 1000) good = goodKeys(keys, at, document.freshForSeconds);
+    } catch (error) {
+      // A cache that cannot be read, or not be trusted, is a cold start and nothing worse.
+      options.onFailure(error);
+    }
+  }
+
+  function goodKeys(keys: KeySet, at: number, freshForSeconds: number): Good {
+    // Never fresh for longer than half the time of grace: one refresh may fail before keys stop counting.
+    const freshSeconds = Math.min(freshForSeconds, serveStaleSeconds / 2);
+    return {
+      keys,
+      at,
+      refreshAt: at + freshSeconds * 1000 * refreshAfterShare,
+      usableUntil: at + serveStaleSeconds * 1000,
+    };
+  }
+
+  /** In the background: no exchange waits for the cache. */
+  function keep({ text, sequence, freshForSeconds }: Fetched, at: number): void {
+    if (kept === undefined || text === undefined) return;
+    const document = { text, at, freshForSeconds, ...(sequence === undefined ? {} : { sequence }) };
+    kept.lastGood.save(document).catch(options.onFailure);
+  }
+
+  async function fetchOnce(): Promise<void> {
+    await restored();
+    try {
+      const fetched = await options.fetch(good?.keys);
       if (closed) return;
-      const at = clock.now();
-      // Never fresh for longer than half the time of grace: one refresh may fail before keys stop counting.
-      const freshSeconds = Math.min(freshForSeconds, serveStaleSeconds / 2);
-      good = {
-        keys,
-        at,
-        refreshAt: at + freshSeconds * 1000 * refreshAfterShare,
-        usableUntil: at + serveStaleSeconds * 1000,
-      };
+      const { keys } = fetched;
+      good = goodKeys(keys, clock.now(), fetched.freshForSeconds);
       failures = 0;
       lastError = undefined;
       retryAt = 0;
+      keep(fetched, good.at);
       for (const { kid } of keys.keys) if (kid !== undefined) misses.delete(kid);
     } catch (error) {
       if (closed) return;
@@ -112,10 +158,27 @@ export function openRemoteKeys(options: RemoteKeysOptions): RemoteKeys {
   }
 
   function refreshIfDue(): void {
-    if (mayFetch() && (good === undefined || clock.now() >= good.refreshAt)) void refresh();
+    if (isQueued || !isDue()) return;
+    isQueued = true;
+    inBackground(async () => {
+      isQueued = false;
+      if (!isDue()) return;
+      await restored();
+      if (isDue()) await refresh();
+    });
+  }
+
+  function isDue(): boolean {
+    return mayFetch() && (good === undefined || clock.now() >= good.refreshAt);
   }
 
   async function keysAfterFlight(): Promise<KeySet> {
+    await restored();
+    const warm = usable();
+    if (warm !== undefined) {
+      refreshIfDue();
+      return warm;
+    }
     if (flight !== undefined || mayFetch()) await refresh();
     const keys = usable();
     if (keys !== undefined) return keys;

@@ -4,7 +4,7 @@ import type { JsonObject } from '../core/json.ts';
 import { echo, echoAll } from './echo.ts';
 
 /** How far ahead of ours an issuer's clock may be. It excuses `nbf` and `iat` only: an expired token is expired. */
-const clockSkewSeconds = 30;
+export const clockSkewSeconds = 30;
 
 const maxNumericDate = 253_402_300_799; // the end of the year 9999
 
@@ -74,6 +74,13 @@ export function readAudiences(claims: JsonObject): readonly string[] {
 export function checkAudience(audiences: readonly string[], expected: readonly string[]): void {
   if (audiences.some((audience) => expected.includes(audience))) return;
   refuse('credential.audience_mismatch', `aud: expected ${echoAll(expected)}, actual ${echoAll(audiences)}`);
+}
+
+/** No audience may be one that is meant for somebody else, who would then hold a credential of the workload's. */
+export function checkForeignAudiences(audiences: readonly string[], foreign: readonly string[]): void {
+  const found = audiences.find((audience) => foreign.includes(audience));
+  if (found === undefined) return;
+  refuse('credential.audience_mismatch', `aud: ${echo(found)} is meant for someone else`);
 }
 
 /** A client assertion is for one server alone (RFC 7523bis §3): one audience, not the first of several. */

@@ -1,4 +1,5 @@
 /** SPIFFE trust bundles (SPIFFE Trust Domain and Bundle §4): the JWT authorities of one trust domain. */
+import { X509Certificate } from 'node:crypto';
 import { isJsonObject, type Json } from '../core/json.ts';
 import { type KeySet, readKeySet } from './jwk.ts';
 import { parseStrictJson } from './strict-json.ts';
@@ -8,6 +9,8 @@ export interface TrustBundle {
   /** 64 bits and more: beyond what a JavaScript number holds exactly. */
   readonly sequence: bigint | undefined;
   readonly refreshHintSeconds: number | undefined;
+  /** The roots of its X.509-SVIDs, as PEM: what the bundle's own endpoint is authenticated with in `https_spiffe`. */
+  readonly x509Roots: readonly string[];
 }
 
 /** Reads a bundle's text. No `keys` at all is refused; an empty list is a bundle that trusts nobody. Throws an Error. */
@@ -19,7 +22,23 @@ export function readTrustBundle(text: string, previous?: KeySet): TrustBundle {
     keys,
     sequence: readSequence(text, value),
     refreshHintSeconds: typeof hint === 'number' && Number.isFinite(hint) && hint > 0 ? hint : undefined,
+    x509Roots: readX509Roots(value),
   };
+}
+
+/** SPIFFE bundle §4.2.2: the first certificate of each `x5c`; one that cannot be read is left out. */
+export function readX509Roots(bundle: unknown): readonly string[] {
+  if (!isJsonObject(bundle) || !Array.isArray(bundle.keys)) return [];
+  return bundle.keys.flatMap((jwk: unknown) => {
+    if (!isJsonObject(jwk) || jwk.use !== 'x509-svid' || !Array.isArray(jwk.x5c)) return [];
+    const [der]: readonly unknown[] = jwk.x5c;
+    if (typeof der !== 'string') return [];
+    try {
+      return [new X509Certificate(Buffer.from(der, 'base64')).toString()];
+    } catch {
+      return [];
+    }
+  });
 }
 
 type ReviverWithSource = (

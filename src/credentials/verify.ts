@@ -9,6 +9,7 @@ import { verifyJwtSvid } from './jwt-svid.ts';
 import { verifyPlatformProof } from './platform-proof.ts';
 import { verifyPlatformToken } from './platform-token.ts';
 import { stringClaim } from './token-claims.ts';
+import { verifyX509Svid } from './x509-svid.ts';
 
 export interface VerifierOptions {
   readonly keySets: KeySets;
@@ -27,6 +28,9 @@ export interface VerifierOptions {
  */
 export function createVerifier(options: VerifierOptions): Verify {
   return async (credential, policy, nowMillis) => {
+    if (credential.chain !== undefined) {
+      return verifyX509Svid(credential.chain, policy, nowMillis, options);
+    }
     const text = credential.token.reveal();
     const platform = options.platforms.find(({ proof }) => proof?.recognises(text));
     if (platform !== undefined)

@@ -6,6 +6,7 @@ import type { PolicySource } from '../core/policy/source.ts';
 import type { AuditLog, AuditSink, Clock, KeyRing } from '../core/ports.ts';
 import type { RefusalCap } from '../core/refusal-cap.ts';
 import type { Secret } from '../core/secret.ts';
+import type { ServerTls } from './server-tls.ts';
 
 /** Names and limits that come from configuration, never from a request's `Host`. */
 export interface HttpSettings {
@@ -13,6 +14,8 @@ export interface HttpSettings {
   readonly issuer: string;
   /** Addresses of hops whose `X-Forwarded-For` counts; empty trusts none. */
   readonly trustedProxies: readonly string[];
+  /** Our own certificate where we end TLS ourselves; undefined leaves that to a proxy. */
+  readonly tls?: ServerTls | undefined;
   /** What `package.json` says. */
   readonly version: string;
 }

@@ -24,15 +24,24 @@ export async function reportReadiness(
   isDraining: boolean,
 ): Promise<{ readonly isReady: boolean; readonly checks: Readonly<Record<string, string>> }> {
   const outcomes = await Promise.all(
-    readiness.map(async ({ name, run }) => [name, await outcomeOf(run)] as const),
+    readiness.map(async (check) => [check.name, await outcomeOf(check)] as const),
   );
   const draining: (readonly [string, string])[] = isDraining ? [['server', 'draining']] : [];
   const checks = Object.fromEntries([...outcomes, ...draining]);
   return { isReady: Object.values(checks).every((outcome) => outcome === 'ok'), checks };
 }
 
+/** Checks that are under way, so that any number of callers costs a dependency one question at a time. */
+const underWay = new WeakMap<ReadinessCheck, Promise<string>>();
+
+function outcomeOf(check: ReadinessCheck): Promise<string> {
+  const joined = underWay.get(check) ?? ask(check).finally(() => underWay.delete(check));
+  underWay.set(check, joined);
+  return joined;
+}
+
 /** `ok`, or a word that gives away neither host names nor credentials of the dependency. */
-async function outcomeOf(run: () => Promise<void>): Promise<string> {
+async function ask({ run }: ReadinessCheck): Promise<string> {
   const { promise: timeout, resolve } = Promise.withResolvers<string>();
   const timer = setTimeout(() => resolve('no answer in time'), checkTimeoutMillis);
   try {

@@ -5,10 +5,11 @@ import { paths } from '../core/discovery.ts';
 import { OAuthError, type Reason, refuse } from '../core/error.ts';
 import type { TokenRequest } from '../core/request.ts';
 import { readAgentlessRequest } from './agentless-request.ts';
+import { chainOfConnection } from './client-certificate.ts';
 import type { HttpDependencies } from './dependencies.ts';
 import { sendRefusal, sendToken } from './oauth-reply.ts';
 import { remoteAddressOf } from './remote-address.ts';
-import { readTokenForm } from './token-form.ts';
+import { parseForm, readTokenForm } from './token-form.ts';
 
 export const bodyLimitBytes = 64 * 1024;
 
@@ -22,7 +23,11 @@ export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { e
       return asked;
     };
     try {
-      const token = await exchange({ requestId: request.id, remoteAddress: remoteAddressOf(request), read: remember });
+      const token = await exchange({
+        requestId: request.id,
+        remoteAddress: remoteAddressOf(request),
+        read: remember,
+      });
       return sendToken(reply, token, { isTokenExchange });
     } catch (error) {
       return sendRefusal(request, reply, error, settings.issuer);
@@ -40,14 +45,14 @@ export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { e
     form.removeAllContentTypeParsers();
     await form.register(formbody, {
       bodyLimit: bodyLimitBytes,
-      parser: (text) => ({ form: new URLSearchParams(text) }),
+      parser: (text) => ({ form: text }), // read by the exchange, which records what is refused of it
     });
     recordUnreadable(form);
-    form.post<{ Body: { form: URLSearchParams } | undefined }>(paths.token, (request, reply) =>
+    form.post<{ Body: { form: string } | undefined }>(paths.token, (request, reply) =>
       answer(request, reply, () => {
         if (request.url.includes('?')) refuse('request.query_parameters');
-        const { form: parameters } = request.body ?? refuse('request.content_type');
-        return readTokenForm(parameters, request.headers.authorization);
+        const { form: text } = request.body ?? refuse('request.content_type');
+        return readTokenForm(parseForm(text), request.headers.authorization, chainOfConnection(request));
       }),
     );
   });

@@ -90,6 +90,16 @@ if (redisUrl !== undefined) {
       expect(await stores.replayGuard.claim('shared', clock.now() + 60_000)).toBe(true);
       expect(await other.replayGuard.claim('shared', clock.now() + 60_000)).toBe(false);
     });
+
+    test('a replica whose clock is behind finds a claim that is over by the other clock', async () => {
+      const behind = await openRedis({ url: redisUrl, clock: { now: () => clock.now() - 5_000 } });
+      const expiresAt = clock.now() + 100;
+      expect(await stores.replayGuard.claim('skewed', expiresAt)).toBe(true);
+      await sleep(200);
+      expect(await behind.replayGuard.claim('skewed', expiresAt)).toBe(false);
+      expect(await stores.replayGuard.claim('skewed', clock.now() + 100)).toBe(true);
+      await behind.close();
+    });
   });
 
   test('Redis killed: a claim throws at once, and works again when Redis is back', async () => {

@@ -35,6 +35,8 @@ export type Fault =
 export interface IssuerDoubleOptions {
   readonly keys?: unknown;
   readonly bundle?: unknown;
+  /** A free one by default. */
+  readonly port?: number;
   /** Makes another server of the same listener, such as an https one. */
   readonly serverOf?: (listener: RequestListener) => Server;
   /** The origin that the documents name, when it is not `http://127.0.0.1:<port>`. */
@@ -54,7 +56,7 @@ export async function startIssuerDouble(options: IssuerDoubleOptions = {}): Prom
     answer(response, documents[path], double);
   };
   const server = options.serverOf?.(listener) ?? createServer(listener);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const url = options.originOf?.(port) ?? `http://127.0.0.1:${port}`;
   const double: IssuerDouble = {

@@ -58,6 +58,7 @@ export function trusting(...trusted: readonly (TrustedIssuer | TrustedDomain)[])
   return {
     revision: 1,
     documents: [],
+    warnings: [],
     issuers,
     trustDomains,
     resourcesByAudience: new Map(),

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import { ConfigRefused, readConfig } from '../../src/config.ts';
+import { makeAuthority } from '../support/issuer-double-tls.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'mintmark-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -129,5 +130,28 @@ describe('readConfig', () => {
     expect(problemsOf({ MINTMARK_X: '1', MINTMARK_LISTEN: 'x', MINTMARK_TRUST_DOMAIN: '-A-' })).toHaveLength(
       3,
     );
+  });
+
+  it('takes both files of its own TLS or neither, and only a key that fits', async () => {
+    const authority = await makeAuthority();
+    const [one, two] = [await authority.issue('one.test'), await authority.issue('two.test')];
+    const write = (name: string, text: string) => {
+      writeFileSync(join(folder, name), text);
+      return join(folder, name);
+    };
+    const MINTMARK_TLS_CERT = write('tls-cert', one.cert);
+    const MINTMARK_TLS_KEY = write('tls-key', one.key);
+    const config = readConfig({ MINTMARK_TLS_CERT, MINTMARK_TLS_KEY });
+    expect(config).toMatchObject({ issuer: 'https://127.0.0.1:8080', tls: { certificate: one.cert } });
+    expect(config.tls?.key.reveal()).toBe(one.key);
+    const pair = 'MINTMARK_TLS_CERT and MINTMARK_TLS_KEY';
+    expect(problemsOf({ MINTMARK_TLS_CERT })).toEqual([`${pair}: give both or neither`]);
+    expect(problemsOf({ MINTMARK_TLS_KEY })).toEqual([`${pair}: give both or neither`]);
+    expect(problemsOf({ MINTMARK_TLS_CERT, MINTMARK_TLS_KEY: write('other-key', two.key) })).toEqual([
+      'MINTMARK_TLS_KEY: is not the key of the certificate in MINTMARK_TLS_CERT',
+    ]);
+    expect(problemsOf({ MINTMARK_TLS_CERT, MINTMARK_TLS_KEY: join(folder, 'absent') })).toEqual([
+      `${pair}: cannot be read as files in PEM (ENOENT)`,
+    ]);
   });
 });

@@ -5,6 +5,7 @@ import { getCACertificates } from 'node:tls';
 import { Client, type Dispatcher } from 'undici';
 import type { FetchDocument, FetchedDocument, FetchOptions } from '../../core/ports.ts';
 import { isLoopbackAddress, reachOf } from './addresses.ts';
+import { authenticatedAs } from './spiffe-server.ts';
 
 export interface ResolvedAddress {
   readonly address: string;
@@ -33,11 +34,14 @@ export function openFetchDocument(options: FetchDocumentOptions = {}): FetchDocu
 
   return async (address, fetchOptions = {}) => {
     const url = readUrl(address);
+    const { spiffeServer } = fetchOptions;
+    if (spiffeServer !== undefined && url.protocol !== 'https:')
+      throw new Error(`${url.host}: https is required`);
     const signal = AbortSignal.timeout(totalTimeoutMillis);
     const addresses = await beforeAbort(checkedAddresses(url, fetchOptions, resolve), signal);
     const client = new Client(url.origin, {
       connect: {
-        ca: certificates,
+        ...(spiffeServer === undefined ? { ca: certificates } : authenticatedAs(spiffeServer)),
         lookup: pinnedTo(addresses),
         timeout: connectTimeoutMillis,
         rejectUnauthorized: true, // whatever NODE_TLS_REJECT_UNAUTHORIZED says

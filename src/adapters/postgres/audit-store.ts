@@ -11,12 +11,13 @@ export interface AuditStore extends AuditSink, AuditLog {
   close(): Promise<void>;
 }
 
+/** One parameter for a whole batch: a text array would have each quote of each event escaped, on the way and back. */
 const insertEvents: PreparedStatement = {
   name: 'insert_audit_events',
   text: `insert into audit_events (request_id, at, outcome, action, identity, resource, reason, event)
-    select request_id::uuid, at::timestamptz, outcome, action, identity, resource, reason, event::json
-    from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
-      as row (request_id, at, outcome, action, identity, resource, reason, event)`,
+    select request_id, at, outcome, action, identity, resource, reason, event::json
+    from json_to_recordset($1::json) as row (request_id uuid, at timestamptz, outcome text, action text,
+      identity text, resource text, reason text, event text)`,
 };
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -55,30 +56,29 @@ export function auditStore(log: Database, sink: Database = log): AuditStore {
   };
 }
 
-/** An event as the columns of `insertEvents`; made on arrival, so that an event that cannot be written fails alone. */
-type Row = readonly [string, string, string, string, string | null, string | null, string | null, string];
+/** An event as a row of `insertEvents`, in JSON; made on arrival, so that an event that cannot be written fails alone. */
+type Row = string;
 
 function toRow(event: AuditEvent): Row {
-  return [
-    event.requestId,
-    timestamp(event.at),
-    event.outcome,
-    event.action,
-    toText(event.identity),
-    toText(event.resource),
-    toText(event.reason),
-    JSON.stringify(event),
-  ];
+  return JSON.stringify({
+    request_id: event.requestId,
+    at: timestamp(event.at),
+    outcome: event.outcome,
+    action: event.action,
+    identity: toText(event.identity),
+    resource: toText(event.resource),
+    reason: toText(event.reason),
+    event: JSON.stringify(event), // as text, which PostgreSQL then keeps letter by letter
+  });
 }
 
-/** PostgreSQL's text cannot hold U+0000; the event itself keeps it. */
+/** PostgreSQL's text can hold neither U+0000 nor half a surrogate pair; the event itself keeps them. */
 function toText(value: string | undefined): string | null {
-  return value?.replaceAll('\0', '\u{fffd}') ?? null;
+  return value?.toWellFormed().replaceAll('\0', '\u{fffd}') ?? null;
 }
 
 async function insert(database: Database, rows: readonly Row[]): Promise<void> {
-  const column = (index: keyof Row & number) => rows.map((row) => row[index] ?? null);
-  await database.append(insertEvents, [0, 1, 2, 3, 4, 5, 6, 7].map(column));
+  await database.append(insertEvents, [`[${rows.join(',')}]`]);
 }
 
 /** SQLSTATE classes 22 (data), 23 (constraint) and 54 (limit): the server is well, the rows are not. */

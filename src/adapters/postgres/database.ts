@@ -22,7 +22,7 @@ export interface Database {
    * Runs one write on connections that nothing else uses, prepared once on each; durable when it resolves.
    * At most `maxAppendsInFlight` run at once.
    */
-  append(statement: PreparedStatement, values: readonly (readonly (string | null)[])[]): Promise<void>;
+  append(statement: PreparedStatement, values: readonly string[]): Promise<void>;
   readonly maxAppendsInFlight: number;
   /** Calls back on each notice on the policy channel, and after a time without hearing. Returns how to stop. */
   listen(listener: () => void): () => void;

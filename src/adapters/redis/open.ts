@@ -1,8 +1,8 @@
-/** One-time credentials and rate counts in Redis, shared among replicas. Every wait is short, and doubt is an error. */
+/** One-time credentials, rate counts and cached issuer keys in Redis, shared among replicas. Every wait is short, and doubt is an error. */
 import { createHash } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { OAuthError } from '../../core/error.ts';
-import type { Clock, RateCounter, ReplayGuard } from '../../core/ports.ts';
+import type { Clock, KeyCache, RateCounter, ReplayGuard } from '../../core/ports.ts';
 
 export interface RedisConfig {
   /** `redis://` or `rediss://`. */
@@ -15,6 +15,7 @@ export interface RedisConfig {
 export interface RedisStores {
   readonly replayGuard: ReplayGuard;
   readonly rateCounter: RateCounter;
+  readonly keyCache: KeyCache;
   ping(): Promise<void>;
   close(): Promise<void>;
 }
@@ -24,6 +25,16 @@ const incrementScript = `
 local count = redis.call('INCR', KEYS[1])
 if count == 1 or redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return count`;
+
+/** A claim stays this long past its expiry, so that a replica whose clock is slow still finds it. */
+const graceMillis = 300_000;
+
+/** Takes the key unless it is held by the caller's clock: ARGV is now, the claim's end, and how long to keep it. */
+const claimScript = `
+local heldUntil = tonumber(redis.call('GET', KEYS[1]) or '0')
+if heldUntil > tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1`;
 
 /**
  * Waits a moment for the first connection, then returns whether it came or not: Redis being down is a matter of
@@ -51,10 +62,12 @@ export async function openRedis({ url, clock, onBackgroundError }: RedisConfig):
   return {
     replayGuard: {
       claim: async (key, expiresAt) => {
-        const remainingMillis = Math.ceil(expiresAt - clock.now());
+        const nowMillis = clock.now();
+        const remainingMillis = Math.ceil(expiresAt - nowMillis);
         if (!(remainingMillis > 0)) return false;
         try {
-          return (await redis.set(redisKey('claim', key), '1', 'PX', remainingMillis, 'NX')) === 'OK';
+          const times = [Math.floor(nowMillis), Math.ceil(expiresAt), remainingMillis + graceMillis];
+          return (await redis.eval(claimScript, 1, redisKey('claim', key), ...times)) === 1;
         } catch (cause) {
           throw new OAuthError('server.replay_guard_unavailable', { cause });
         }
@@ -63,6 +76,12 @@ export async function openRedis({ url, clock, onBackgroundError }: RedisConfig):
     rateCounter: {
       increment: async (key, windowSeconds) =>
         Number(await redis.eval(incrementScript, 1, redisKey('count', key), windowSeconds * 1000)),
+    },
+    keyCache: {
+      get: async (name) => (await redis.get(redisKey('keys', name))) ?? undefined,
+      put: async (name, value, ttlSeconds) => {
+        await redis.set(redisKey('keys', name), value, 'PX', Math.ceil(ttlSeconds * 1000));
+      },
     },
     ping: async () => {
       await redis.ping();
@@ -75,6 +94,6 @@ export async function openRedis({ url, clock, onBackgroundError }: RedisConfig):
 }
 
 /** Hashed, so that no part of a credential is kept, and of one length whatever the caller sent. */
-function redisKey(purpose: 'claim' | 'count', key: string): string {
+function redisKey(purpose: 'claim' | 'count' | 'keys', key: string): string {
   return `mintmark:${purpose}:${createHash('sha256').update(key).digest('base64url')}`;
 }

@@ -1,12 +1,12 @@
 /** `mintmark apply` and `mintmark diff`: documents from files become part of the server's policy. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { PolicySource } from '../../core/policy/source.ts';
+import { documentLabel, type PolicySource } from '../../core/policy/source.ts';
 import { type AdminClient, openAdminClient, type PolicyReplaced, ServerRefused } from '../admin-client.ts';
 import type { CliDependencies } from '../dependencies.ts';
 import { CommandFailure, type ExitCode, exitCodes, usageFailure } from '../exit.ts';
-import { explainProblem } from '../explain-problem.ts';
+import { explainPlaces, explainProblem } from '../explain-problem.ts';
 import { mergePolicy } from '../merge-policy.ts';
-import { createPaint } from '../paint.ts';
+import { createPaint, plainJson } from '../paint.ts';
 import { countDiff, isEmpty, printDiff } from '../print-diff.ts';
 import { readPolicySources } from '../read-policy-sources.ts';
 
@@ -24,8 +24,8 @@ const retryMillis = 150;
 
 /** Creates and replaces the documents of the files. Exit code 0, also where nothing changes. */
 export async function apply(dependencies: CliDependencies, options: ApplyOptions): Promise<ExitCode> {
-  const replaced = await send(dependencies, options, options.dryRun === true);
-  report(dependencies, options, replaced);
+  const sent = await send(dependencies, options, options.dryRun === true);
+  report(dependencies, options, sent);
   return exitCodes.done;
 }
 
@@ -34,23 +34,24 @@ export async function diff(
   dependencies: CliDependencies,
   options: Omit<ApplyOptions, 'dryRun' | 'reason'>,
 ): Promise<ExitCode> {
-  const replaced = await send(dependencies, options, true);
-  report(dependencies, { ...options, dryRun: true }, replaced);
-  return isEmpty(replaced.diff) ? exitCodes.done : exitCodes.refused;
+  const sent = await send(dependencies, options, true);
+  report(dependencies, { ...options, dryRun: true }, sent);
+  return isEmpty(sent.replaced.diff) ? exitCodes.done : exitCodes.refused;
 }
 
-async function send(
-  dependencies: CliDependencies,
-  options: ApplyOptions,
-  dryRun: boolean,
-): Promise<PolicyReplaced> {
+interface Sent {
+  readonly sources: readonly PolicySource[];
+  readonly replaced: PolicyReplaced;
+}
+
+async function send(dependencies: CliDependencies, options: ApplyOptions, dryRun: boolean): Promise<Sent> {
   if (options.prune && options.set === undefined) {
     throw usageFailure('--prune needs --set NAME: it deletes only what an earlier apply of that set wrote.');
   }
   const sources = await readPolicySources(dependencies, options.file);
   const client = await openAdminClient(dependencies);
   try {
-    return await replaceMerged(client, sources, options, dryRun);
+    return { sources, replaced: await replaceMerged(client, sources, options, dryRun) };
   } catch (error) {
     if (!(error instanceof ServerRefused)) throw error;
     throw new CommandFailure(explainProblem(error.problem, sources), { body: error.problem });
@@ -81,14 +82,18 @@ async function replaceMerged(
 }
 
 function report(
-  { out, environment }: CliDependencies,
+  { out, err, environment }: CliDependencies,
   { json, dryRun }: ApplyOptions,
-  { revision, diff: changes }: PolicyReplaced,
+  { sources, replaced: { revision, diff: changes, warnings } }: Sent,
 ): void {
   if (json) {
-    out.write(`${JSON.stringify({ revision, diff: changes })}\n`);
+    out.write(`${plainJson({ revision, diff: changes, warnings })}
+`);
     return;
   }
+  const applied = new Set(sources.map(({ value }) => documentLabel(value)));
+  const ours = warnings.filter(({ document }) => applied.has(document));
+  for (const line of explainPlaces(ours, sources)) err.write(`warning: ${line}\n`);
   const paint = createPaint(out.isTerminal, environment);
   if (isEmpty(changes)) {
     out.write(`${paint('dim', `nothing to change; the policy is at revision ${revision}`)}\n`);

@@ -32,6 +32,7 @@ export function compilePolicy(
   return {
     revision,
     documents: storedFromSources(sources),
+    warnings: problems.warnings(),
     issuers: Map.groupBy(issuers.sort(byName), (issuer) => issuer.issuerUrl),
     trustDomains: new Map(trustDomains.map((domain) => [domain.name, domain])),
     resourcesByAudience: new Map(resources.map((resource) => [resource.audience, resource])),

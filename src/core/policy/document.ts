@@ -61,7 +61,9 @@ const keySourceSchema = z
 const bundleSchema = z
   .strictObject({
     url: z.string().optional(),
-    profile: z.literal('https_web').optional(),
+    profile: z.enum(['https_web', 'https_spiffe']).optional(),
+    endpointSpiffeId: z.string().optional(),
+    bootstrap: jwksSchema.optional(),
     static: jwksSchema.optional(),
     allowPrivateHosts: hostsSchema.optional(),
   })

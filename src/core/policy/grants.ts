@@ -13,6 +13,7 @@ type SubjectEntry = GrantDocument['spec']['subjects'][number];
 
 const maxLifetimeSeconds = 86_400;
 const maxSuggestions = 200;
+const maxSpiffeIdBytes = 2048; // SPIFFE-ID §2.3
 
 /** The grants that could be compiled; what is wrong with any goes to `problems`. */
 export function compileGrants(
@@ -129,7 +130,9 @@ function compileSpiffeSubject(
 }
 
 function spiffeSentence(field: 'spiffeId' | 'prefix', text: string): string {
-  const withoutSlash = text.endsWith('/') ? text.replace(/\/+$/, '') : text; // no search where it would find nothing
+  // Before the pattern below, whose cost grows with the square of the length.
+  if (text.length > maxSpiffeIdBytes) return `is longer than the ${maxSpiffeIdBytes} bytes of a SPIFFE ID`;
+  const withoutSlash = text.replace(/\/+$/, '');
   if (/^spiffe:\/\/[a-z0-9._-]+$/.test(withoutSlash)) {
     return 'names a trust domain without a path: for all of its workloads write trustDomain instead';
   }

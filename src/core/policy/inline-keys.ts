@@ -1,5 +1,5 @@
 /** What may stand in a JWK Set (RFC 7517) that is written into a document: public keys that can be used, nothing else. */
-import { createPublicKey, type JsonWebKey } from 'node:crypto';
+import { createPublicKey, type JsonWebKey, X509Certificate } from 'node:crypto';
 import type { FieldProblem } from './schema-sentences.ts';
 import type { FieldPath } from './source.ts';
 
@@ -46,10 +46,13 @@ function keyProblems(
   if (key.kid !== undefined && (typeof key.kid !== 'string' || key.kid === '')) {
     problems.push({ path: [...path, 'kid'], message: 'must be a string that is not empty' });
   }
+  if (use === 'jwt-svid' && key.use === 'x509-svid') {
+    return isRoot(key.x5c) ? problems : [...problems, { path: [...path, 'x5c'], message: rootProblem }];
+  }
   if (use === 'jwt-svid') {
     // SPIFFE Trust Domain and Bundle §4.2.
     if (key.use !== use) {
-      problems.push({ path: [...path, 'use'], message: 'must be jwt-svid: only JWT-SVIDs are accepted' });
+      problems.push({ path: [...path, 'use'], message: 'must be jwt-svid or x509-svid' });
     }
     if (key.kid === undefined) {
       problems.push({ path: [...path, 'kid'], message: 'is missing: each key of a bundle has a kid' });
@@ -59,6 +62,18 @@ function keyProblems(
   }
   const unusable = unusableReason(key);
   return unusable === undefined ? problems : [...problems, { path, message: unusable }];
+}
+
+const rootProblem = 'must hold one authority’s certificate, as base64 of its DER';
+
+/** SPIFFE bundle §4.2.2: the authority's certificate, alone in the list. */
+function isRoot(x5c: unknown): boolean {
+  if (!Array.isArray(x5c) || x5c.length !== 1 || typeof x5c[0] !== 'string') return false;
+  try {
+    return new X509Certificate(Buffer.from(x5c[0], 'base64')).ca;
+  } catch {
+    return false;
+  }
 }
 
 function unusableReason(key: InlineJwks['keys'][number]): string | undefined {

@@ -6,6 +6,7 @@ import { isClaimPath } from './claim-path.ts';
 import { findOverlaps } from './disjoint-issuers.ts';
 import type { IssuerDocument, ManagedBy } from './document.ts';
 import { inlineKeysProblems } from './inline-keys.ts';
+import { issuerWarnings } from './issuer-warnings.ts';
 import { quote, suggest } from './nearest-word.ts';
 import { isPersonalClaim } from './personal-claims.ts';
 import { privateHostsProblems } from './private-hosts.ts';
@@ -31,6 +32,9 @@ export function compileIssuers(
   const compiled = checked.flatMap((entry) => {
     const report: Report = (path, message) => problems.add(entry.source, ['spec', ...path], message);
     const issuer = compileIssuer(entry.document, context, entry.source.managedBy, report);
+    for (const { path, message } of issuer === undefined ? [] : issuerWarnings(entry.document.spec, issuer)) {
+      problems.warn(entry.source, ['spec', ...path], message);
+    }
     return issuer === undefined ? [] : [{ ...entry, issuer }];
   });
   const entryOf = new Map(compiled.map((entry) => [entry.issuer, entry]));
@@ -68,7 +72,7 @@ function compileIssuer(
   if (spec.maxTokenAge !== undefined && spec.maxTokenAge > maxTokenAgeSeconds) {
     report(['maxTokenAge'], 'must be at most 7d');
   }
-  checkAudiences(spec.audiences, report);
+  checkAudiences(spec.audiences, platform, report);
   for (const { path, message } of proofProblems(spec, platform)) report(path, message);
   checkAuditClaims(spec.auditClaims, report);
   const subject = compileSubject(metadata.name, spec, platform, report);
@@ -88,7 +92,7 @@ function compileIssuer(
     subject,
     require,
     maxTokenAgeSeconds: spec.maxTokenAge,
-    once: spec.replay === 'once',
+    once: spec.replay === 'once' || platform.isOneTime === true,
     auditClaims: spec.auditClaims ?? named.filter((path) => !isPersonalClaim(path)),
   };
 }
@@ -128,6 +132,7 @@ function checkRequire(spec: Spec, platform: Platform | undefined, report: Report
         'is not a claim path: write segments joined by dots, none of them empty, without spaces',
       );
     }
+    refuseCallerClaims([path], platform, (message) => report(['require', path], message));
     const values = [spec.require?.[path]].flat();
     if (values.some((value) => typeof value === 'number' && !isExact(value))) {
       report(['require', path], 'is a number too large to be exact: if the claim is a string, quote it');
@@ -142,12 +147,33 @@ function checkRequire(spec: Spec, platform: Platform | undefined, report: Report
   }
 }
 
+function refuseCallerClaims(
+  paths: readonly string[],
+  platform: Platform | undefined,
+  report: (message: string) => void,
+): void {
+  for (const claim of platform?.callerClaims ?? []) {
+    if (!paths.some((path) => path === claim || path.startsWith(`${claim}.`))) continue;
+    report(`rests on ${claim}, which the caller itself writes: name a claim that the platform sets`);
+  }
+}
+
 function isExact(value: number): boolean {
   return !Number.isInteger(value) || Number.isSafeInteger(value);
 }
 
-function checkAudiences(audiences: readonly string[] | undefined, report: Report): void {
+function checkAudiences(
+  audiences: readonly string[] | undefined,
+  platform: Platform | undefined,
+  report: Report,
+): void {
   for (const [index, audience] of (audiences ?? []).entries()) {
+    if (platform?.foreignAudiences?.includes(audience)) {
+      report(
+        ['audiences', index],
+        'is meant for someone else, who could use its tokens here: have tokens made for Mintmark’s own issuer',
+      );
+    }
     if (/[\s\p{Cc}]/u.test(audience))
       report(['audiences', index], 'must hold no spaces or control characters');
   }
@@ -178,7 +204,9 @@ function compileSubject(
   const template = spec.subject ?? platform?.defaultSubject;
   if (template === undefined) return undefined;
   try {
-    return parseSubjectTemplate(template, name);
+    const parsed = parseSubjectTemplate(template, name);
+    refuseCallerClaims(parsed.claimPaths, platform, (message) => report(['subject'], message));
+    return parsed;
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     const missing =

@@ -7,24 +7,26 @@ const maxProblems = 200;
 
 export interface Problems {
   add(source: PolicySource, path: FieldPath, message: string): void;
+  /** What its author should know, though the policy is taken. */
+  warn(source: PolicySource, path: FieldPath, message: string): void;
+  warnings(): readonly PolicyProblem[];
   /** Throws PolicyRefused with every problem that was added, if any was. */
   throwIfAny(): void;
 }
 
 export function collectProblems(): Problems {
   const problems: PolicyProblem[] = [];
+  const warnings: PolicyProblem[] = [];
   let count = 0;
   return {
     add(source, path, message) {
       count += 1;
-      if (problems.length >= maxProblems) return;
-      problems.push({
-        document: documentLabel(source.value),
-        field: describeField(path),
-        ...source.locate(path),
-        message,
-      });
+      if (problems.length < maxProblems) problems.push(problemAt(source, path, message));
     },
+    warn(source, path, message) {
+      if (warnings.length < maxProblems) warnings.push(problemAt(source, path, message));
+    },
+    warnings: () => warnings,
     throwIfAny() {
       if (count === 0) return;
       const unlisted = count - problems.length;
@@ -34,6 +36,11 @@ export function collectProblems(): Problems {
       throw new PolicyRefused(problems);
     },
   };
+}
+
+function problemAt(source: PolicySource, path: FieldPath, message: string): PolicyProblem {
+  const document = documentLabel(source.value);
+  return { document, field: describeField(path), ...source.locate(path), message };
 }
 
 /** Where a document stands, for a message that names it: `issuer "a" (policy.yaml:12)`. */

@@ -2,6 +2,7 @@
 import type { IdentityFields } from '../identity.ts';
 import type { Platform } from '../platform.ts';
 import type { IssuerDocument, StoredDocument, TrustDomainDocument } from './document.ts';
+import type { PolicyProblem } from './refused.ts';
 import type { SubjectTemplate } from './subject-template.ts';
 
 export interface Resource {
@@ -56,6 +57,8 @@ export interface PolicySnapshot {
   readonly revision: number;
   /** What was compiled, as its authors wrote it. */
   readonly documents: readonly StoredDocument[];
+  /** What its authors should know, though nothing of it is refused. */
+  readonly warnings: readonly PolicyProblem[];
   /** Issuer documents by the exact `iss` string; several may share one. */
   readonly issuers: ReadonlyMap<string, readonly TrustedIssuer[]>;
   readonly trustDomains: ReadonlyMap<string, TrustedDomain>;

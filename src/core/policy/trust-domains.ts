@@ -1,5 +1,6 @@
 /** Checks and compiles TrustDomain documents: whose SVIDs are accepted, under which bundle. */
 
+import { bundleEndpointProblems } from './bundle-endpoint.ts';
 import type { Checked } from './check.ts';
 import type { TrustDomainDocument } from './document.ts';
 import { inlineKeysProblems } from './inline-keys.ts';
@@ -38,6 +39,9 @@ export function compileTrustDomains(
     if (bundle.url !== undefined) {
       const problem = trustedUrlProblem(bundle.url);
       if (problem !== undefined) report(['spec', 'bundle', 'url'], problem);
+    }
+    for (const { path, message } of bundleEndpointProblems(bundle, name)) {
+      report(['spec', 'bundle', ...path], message);
     }
     if (bundle.static !== undefined) {
       for (const { path, message } of inlineKeysProblems(bundle.static, ['static'], 'jwt-svid')) {

@@ -1,8 +1,15 @@
 /** The platforms whose tokens can be registered: one line each. */
 import type { Platform } from '../../core/platform.ts';
 import { awsCallerIdentity } from './aws-caller-identity/index.ts';
+import { awsWebIdentity } from './aws-web-identity/index.ts';
 import { githubActions } from './github-actions/index.ts';
 import { kubernetes } from './kubernetes/index.ts';
 import { oidc } from './oidc/index.ts';
 
-export const platforms: readonly Platform[] = [awsCallerIdentity, githubActions, kubernetes, oidc];
+export const platforms: readonly Platform[] = [
+  githubActions, //
+  kubernetes,
+  oidc,
+  awsCallerIdentity,
+  awsWebIdentity,
+];

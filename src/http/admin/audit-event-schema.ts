@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { AuditEvent } from '../../core/audit.ts';
 
-const lanes = ['client_assertion', 'assertion', 'subject_token', 'bearer'] as const;
+const lanes = ['client_assertion', 'assertion', 'subject_token', 'bearer', 'client_certificate'] as const;
 
 export const auditEventSchema = z
   .object({

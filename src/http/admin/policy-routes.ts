@@ -3,6 +3,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { Json } from '../../core/json.ts';
 import { diffPolicies, isEmptyDiff, type PolicyDiff } from '../../core/policy/diff.ts';
+import type { PolicyProblem } from '../../core/policy/refused.ts';
 import type { PolicySnapshot } from '../../core/policy/snapshot.ts';
 
 import { documentLabel, type PolicySource } from '../../core/policy/source.ts';
@@ -102,25 +103,33 @@ export function policyRoutes(
           typeof body === 'string'
             ? readPolicyText(body, { managedBy: 'rest' })
             : body.documents.map(sourceFromJson);
-        const { revision, diff } = await policyBook.replace(withoutUntouched(sources, policyBook.current()), {
-          managedBy: 'rest',
-          author: callerOf(request).name,
-          reason: query.reason,
-          ifRevision: expectedRevision(
-            request.headers['if-match'],
-            typeof body === 'string' ? undefined : body.revision,
-          ),
-          dryRun: isDryRun,
-        });
+        const { revision, diff, snapshot } = await policyBook.replace(
+          withoutUntouched(sources, policyBook.current()),
+          {
+            managedBy: 'rest',
+            author: callerOf(request).name,
+            reason: query.reason,
+            ifRevision: expectedRevision(
+              request.headers['if-match'],
+              typeof body === 'string' ? undefined : body.revision,
+            ),
+            dryRun: isDryRun,
+          },
+        );
         summarize(request, describeChange(diff, { revision, isDryRun, reason: query.reason }));
         if (!isDryRun) reply.header('etag', etagOf(revision));
         return reply
           .header('cache-control', 'no-store')
           .type('application/json; charset=utf-8')
-          .send({ revision, diff: diffBody(diff) });
+          .send({ revision, diff: diffBody(diff), warnings: snapshot.warnings.map(withoutFile) });
       },
     );
   };
+}
+
+/** A file on the server is none of the caller's. */
+function withoutFile({ file: _, ...problem }: PolicyProblem) {
+  return problem;
 }
 
 function etagOf(revision: number): string {

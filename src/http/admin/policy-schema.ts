@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { PolicyDiff } from '../../core/policy/diff.ts';
 import { documentSchemas, type Kind, kinds, type StoredDocument } from '../../core/policy/document.ts';
+import { policyProblemSchema } from './problem.ts';
 
 const kindSchema = z.enum(Object.keys(documentSchemas) as [Kind, ...Kind[]]);
 const namedSchema = z.object({ kind: kindSchema, name: z.string() });
@@ -39,6 +40,9 @@ export const diffSchema = z.object({
 export const replacedSchema = z.object({
   revision: z.int().describe('In force now; after a dry run, the one before.'),
   diff: diffSchema,
+  warnings: z
+    .array(policyProblemSchema)
+    .describe('What the authors of the whole policy should know, though it is taken.'),
 });
 
 export const replaceQuerySchema = z.strictObject({

@@ -46,7 +46,7 @@ const problems = {
 
 export type ProblemSlug = keyof typeof problems;
 
-const policyProblemSchema = z.object({
+export const policyProblemSchema = z.object({
   document: z.string().describe('Kind and name, as in `Grant/orders`.'),
   field: z.string().describe('As in `spec.scopes[0]`; empty for the document itself.'),
   line: z.int().optional().describe('1-based line of the YAML that was sent.'),

@@ -106,6 +106,21 @@ describe('mintmark apply', () => {
     expect(await names()).toEqual([]);
   });
 
+  it('prints warnings about what it applied on stderr, at their lines', async () => {
+    const path = join(folder, 'warned.yaml');
+    writeFileSync(
+      path,
+      'apiVersion: mintmark/v1\nkind: Issuer\nmetadata:\n  name: warned\nspec:\n  platform: kubernetes\n  issuer: https://oidc.warned.test\n  subject: /warned/{kubernetes.io.pod.name}\n',
+    );
+    const result = await runCli(['apply', '-f', path], { environment });
+    expect(result.exitCode).toBe(0);
+    expect(result.err).toMatch(/^warning: .*warned\.yaml:8: Issuer\/warned spec\.subject: .*\n$/);
+    const other = await runCli(['apply', '-f', file('a.yaml', resource('one'))], { environment });
+    expect(other).toMatchObject({ exitCode: 0, err: '' });
+    const json = await runCli(['apply', '--json', '-f', path], { environment });
+    expect(JSON.parse(json.out).warnings).toMatchObject([{ document: 'Issuer/warned' }]);
+  });
+
   it('refuses what the server manages by file, and says where to change it', async () => {
     const result = await runCli(['apply', '-f', file('e.yaml', resource('alpha'))], { environment });
     expect(result.exitCode).toBe(1);

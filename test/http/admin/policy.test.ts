@@ -76,6 +76,7 @@ describe('PUT /admin/v1/policy', () => {
           { kind: 'Resource', name: 'stays', fields: [{ field: 'spec.tokenLifetime', after: '5m' }] },
         ],
       },
+      warnings: [],
     });
     expect((await read()).documents).toHaveLength(3);
     expect(await house.eventOf(String(response.headers['x-request-id']))).toMatchObject({
@@ -106,6 +107,7 @@ describe('PUT /admin/v1/policy', () => {
     expect(response.json()).toEqual({
       revision: before.revision,
       diff: { added: [{ kind: 'Resource', name: 'inventory' }], removed: [], changed: [] },
+      warnings: [],
     });
     expect(response.headers.etag).toBeUndefined();
     expect(await read()).toEqual(before);
@@ -113,10 +115,27 @@ describe('PUT /admin/v1/policy', () => {
     expect(done.json().revision).toBe(before.revision + 1);
   });
 
+  it('says what it warns about', async () => {
+    const spec = { platform: 'kubernetes', issuer: 'https://oidc.other.test' };
+    const issuer = {
+      ...resource('other-cluster'),
+      kind: 'Issuer',
+      spec: { ...spec, subject: '/other-cluster/{kubernetes.io.pod.name}' },
+    };
+    const response = await putPolicy(house.app, [issuer], { query: '?dryRun=true' });
+    expect(response.json().warnings).toEqual([
+      {
+        document: 'Issuer/other-cluster',
+        field: 'spec.subject',
+        message: expect.stringContaining('rests on names alone'),
+      },
+    ]);
+  });
+
   it('keeps the revision where nothing changes', async () => {
     const first = (await putPolicy(house.app, [resource('inventory')])).json();
     const second = (await putPolicy(house.app, [resource('inventory')])).json();
-    expect(second).toEqual({ revision: first.revision, diff: { added: [], removed: [], changed: [] } });
+    expect(second).toEqual({ ...first, diff: { added: [], removed: [], changed: [] } });
   });
 
   it('takes If-Match of the revision in force, and refuses any other', async () => {

@@ -39,6 +39,15 @@ spec:
   bundle: { url: https://bundle.prod.test, profile: https_web }
 `;
 
+const warned = `apiVersion: mintmark/v1
+kind: Issuer
+metadata: { name: cluster }
+spec:
+  platform: kubernetes
+  issuer: https://oidc.cluster.test
+  subject: /cluster/{kubernetes.io.pod.name}
+`;
+
 describe('mintmark validate', () => {
   it('takes a policy that the server would take', async () => {
     const path = write('valid.yaml', valid);
@@ -48,7 +57,19 @@ describe('mintmark validate', () => {
       err: '',
     });
     const json = await runCli(['validate', '--json', '-f', path]);
-    expect(JSON.parse(json.out)).toEqual({ valid: true, documents: 3 });
+    expect(JSON.parse(json.out)).toEqual({ valid: true, documents: 3, warnings: [] });
+  });
+
+  it('prints warnings with their place on stderr, and takes the policy', async () => {
+    const path = write('warned.yaml', warned);
+    const result = await runCli(['validate', '-f', path]);
+    expect(result).toMatchObject({ exitCode: 0, out: '1 document: valid\n' });
+    expect(result.err).toMatch(
+      /^warning: .*warned\.yaml:7: Issuer\/cluster spec\.subject: rests on names .*\n$/,
+    );
+    const json = await runCli(['validate', '--json', '-f', path]);
+    expect(json.err).toBe('');
+    expect(JSON.parse(json.out).warnings).toMatchObject([{ field: 'spec.subject', line: 7 }]);
   });
 
   it('prints a line for each mistake, with its place', async () => {

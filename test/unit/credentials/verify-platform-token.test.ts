@@ -235,6 +235,37 @@ describe('a platform token', () => {
     });
   });
 
+  describe('of a platform with audiences of somebody else', () => {
+    const platform = { ...oidc, foreignAudiences: ['sts.amazonaws.com'] };
+
+    it.each([
+      ['alone', 'sts.amazonaws.com'],
+      ['beside ours', [ownIssuer, 'sts.amazonaws.com']],
+    ])('is refused where one stands %s, whatever the document accepts', async (_name, aud) => {
+      const fields = { platform, audiences: [ownIssuer, 'sts.amazonaws.com'] };
+      await expect(verify({ aud: ownIssuer }, fields)).resolves.toMatchObject({ issuer: 'idp' });
+      await expect(verify({ aud }, fields)).rejects.toMatchObject(
+        refusedWith('credential.audience_mismatch', 'aud: "sts.amazonaws.com" is meant for someone else'),
+      );
+    });
+  });
+
+  describe('of a platform of one-time tokens', () => {
+    const platform = { ...oidc, isOneTime: true };
+
+    it('may be used once, whatever the document says', async () => {
+      const identity = await verify({ jti: 'j1' }, { platform, once: false });
+      expect(identity.onceKey).toMatch(/^[\w-]{43}$/);
+      expect((await verify({ jti: 'j1' }, { once: false })).onceKey).toBeUndefined();
+    });
+
+    it.each([{}, { jti: '' }])('is refused without a jti: %j', async (claims) => {
+      await expect(verify(claims, { platform })).rejects.toMatchObject(
+        refusedWith('credential.claim_missing', 'jti'),
+      );
+    });
+  });
+
   describe('that may be used once', () => {
     const once = (name = 'idp'): Present => verifierFor(issuer({ name, once: true }));
 

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { compileText, exampleText, exampleWith, problemsOf } from './example-policy.ts';
+import { suggest } from '../../../src/core/policy/nearest-word.ts';
+import { compileText, context, exampleText, exampleWith, problemsOf } from './example-policy.ts';
 import { type Refusal, testRefusals } from './refusals.ts';
+
+const names = context.platforms.map(({ name }) => name);
 
 const ecKey =
   'kty: EC, crv: P-256, x: f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU, y: x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0';
@@ -56,8 +59,7 @@ describe('Issuer documents', () => {
       by: 'platform: mainframe',
       document: 'Issuer/prod-cluster',
       field: 'spec.platform',
-      message:
-        'unknown platform "mainframe": known here: aws-caller-identity, github-actions, kubernetes, oidc',
+      message: `unknown platform "mainframe": ${suggest('mainframe', names)}`,
     },
     issuerUrl(
       'off https',

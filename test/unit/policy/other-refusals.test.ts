@@ -62,14 +62,14 @@ describe('TrustDomain documents', () => {
       message: 'must hold no spaces or control characters',
     },
     bundle(
-      'an X.509 key',
+      'an X.509 key without its certificate',
       'use: jwt-svid',
       'use: x509-svid',
-      '.use',
-      'must be jwt-svid: only JWT-SVIDs are accepted',
+      '.x5c',
+      'must hold one authority’s certificate, as base64 of its DER',
     ),
     {
-      ...bundle('no use', 'use: jwt-svid, ', '', '.use', 'must be jwt-svid: only JWT-SVIDs are accepted'),
+      ...bundle('no use', 'use: jwt-svid, ', '', '.use', 'must be jwt-svid or x509-svid'),
       at: 'kid: lab, ',
     },
     {

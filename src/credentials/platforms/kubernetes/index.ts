@@ -11,6 +11,9 @@ export const kubernetes: Platform = {
   maxTokenLifetimeSeconds: 86_400,
   isSharedIssuer: () => false,
   tenantClaims: [],
+  // IRSA's tokens are for AWS STS, which AWS calls hold in plenty.
+  foreignAudiences: ['sts.amazonaws.com'],
+  nameClaims: ['kubernetes.io.serviceaccount.name', 'kubernetes.io.pod.name', 'kubernetes.io.node.name'],
   check,
   review,
 };

@@ -1,0 +1,81 @@
+/** The last good document of one source, kept in a cache over restarts and sealed against whoever can write there. */
+
+/*
+ * With keys of their own in the cache, an attacker could sign anything. So each entry is sealed: HMAC-SHA-256 over its
+ * source and its bytes, under a key derived from the key-encryption key, which the cache never sees. What an attacker
+ * with the cache alone can still do is to put back an older entry of the same source; it counts for no longer than it
+ * would have counted then, and a process that runs has taken a newer one already. The entries hold public keys only, so
+ * they are not encrypted.
+ */
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { isJsonObject } from '../core/json.ts';
+import type { KeyCache } from '../core/ports.ts';
+import type { Secret } from '../core/secret.ts';
+
+export interface GoodDocument {
+  /** As it was fetched. */
+  readonly text: string;
+  /** When it was fetched, in milliseconds since the epoch. */
+  readonly at: number;
+  readonly freshForSeconds: number;
+  /** `spiffe_sequence` in decimal digits, where there is one. */
+  readonly sequence?: string;
+}
+
+export interface LastGood {
+  /** Rejects when the cache cannot be read or the entry was not written by us for this source. */
+  load(): Promise<GoodDocument | undefined>;
+  save(document: GoodDocument): Promise<void>;
+}
+
+/** Longer than any document may be served: its spiffe_sequence has to be remembered after its keys stopped counting. */
+const keptSeconds = 30 * 86_400;
+const sealBytes = 32;
+
+/** Opens the last-good documents of a cache; each source has its own, by `source`. */
+export function openLastGoods(
+  cache: KeyCache,
+  keyEncryptionKey: Secret<Uint8Array>,
+): (source: string) => LastGood {
+  const sealKey = new Uint8Array(
+    hkdfSync('sha256', keyEncryptionKey.reveal(), new Uint8Array(), 'mintmark key cache 1', sealBytes),
+  );
+  const sealOf = (source: string, body: string) =>
+    createHmac('sha256', sealKey)
+      .update(JSON.stringify([source, body]))
+      .digest();
+
+  return (source) => {
+    async function load(): Promise<GoodDocument | undefined> {
+      const entry = await cache.get(source);
+      if (entry === undefined) return undefined;
+      const seal = Buffer.from(entry.slice(0, entry.indexOf('.')), 'base64url');
+      const body = entry.slice(entry.indexOf('.') + 1);
+      if (seal.length !== sealBytes || !timingSafeEqual(seal, sealOf(source, body))) {
+        throw new Error('the cached document is not one that this installation wrote');
+      }
+      return readBody(body);
+    }
+
+    return {
+      load,
+      save: async (document) => {
+        // A replica whose endpoint lags must not make the others forget a newer bundle. An unreadable entry is replaced.
+        const kept = await load().catch(() => undefined);
+        if (kept?.sequence !== undefined && BigInt(kept.sequence) > BigInt(document.sequence ?? 0)) return;
+        const body = JSON.stringify(document);
+        await cache.put(source, `${sealOf(source, body).toString('base64url')}.${body}`, keptSeconds);
+      },
+    };
+  };
+}
+
+function readBody(body: string): GoodDocument {
+  const value: unknown = JSON.parse(body);
+  if (!isJsonObject(value)) throw new Error('the cached document cannot be read');
+  const { text, at, freshForSeconds, sequence } = value;
+  if (typeof text !== 'string' || typeof at !== 'number' || typeof freshForSeconds !== 'number') {
+    throw new Error('the cached document cannot be read');
+  }
+  return { text, at, freshForSeconds, ...(typeof sequence === 'string' ? { sequence } : {}) };
+}

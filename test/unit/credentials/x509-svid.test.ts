@@ -1,0 +1,271 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { openKeySets } from '../../../src/credentials/jwks.ts';
+import { verifyX509Svid } from '../../../src/credentials/x509-svid.ts';
+import {
+  authority,
+  type CertificateWishes,
+  extendedUsage,
+  type Issued,
+  issue,
+  KeyUsageFlags,
+  leafExtensions,
+  makeRoot,
+  rootJwk,
+  signerExtensions,
+  unknownExtension,
+  uris,
+  usage,
+} from '../../support/svid-authority.ts';
+import { testNowMillis as now, testNowSeconds } from '../../support/tokens.ts';
+import { makeDomain, ownTrustDomain, trusting } from '../../support/tokens-policy.ts';
+
+const spiffeId = 'spiffe://prod.example/orders';
+const spiffeUsage = usage(KeyUsageFlags.digitalSignature);
+let root: Issued;
+let otherRoot: Issued;
+beforeAll(async () => {
+  root = await makeRoot(now);
+  otherRoot = await makeRoot(now);
+});
+
+const domainOf = (name: string, ...roots: readonly Issued[]) =>
+  makeDomain({ name, bundle: { static: { keys: roots.map(rootJwk) } } });
+
+/** Verified with prod.example's roots, beside another trust domain that has roots of its own. */
+function verify(chain: readonly Uint8Array[], roots: readonly Issued[] = [root], at = now) {
+  const keySets = openKeySets({
+    fetchDocument: () => Promise.reject(new Error('nothing is to be fetched')),
+    clock: { now: () => now },
+  });
+  const policy = trusting(domainOf('prod.example', ...roots), domainOf('lab.example', otherRoot));
+  return verifyX509Svid(chain, policy, at, { keySets, trustDomain: ownTrustDomain });
+}
+
+const leaf = (wishes: CertificateWishes = {}, issuer = root) =>
+  issue(now, issuer, { extensions: leafExtensions(spiffeId), ...wishes });
+const signer = (wishes: CertificateWishes = {}, issuer = root) =>
+  issue(now, issuer, { name: 'CN=Signer', extensions: signerExtensions, ...wishes });
+const without = (...extensions: NonNullable<CertificateWishes['extensions']>) => ({
+  extensions: [uris(spiffeId), ...extensions],
+});
+
+describe('an X.509-SVID', () => {
+  it('becomes the identity that its one URI names, until the certificate ends', async () => {
+    expect(await verify([(await leaf()).der])).toEqual({
+      spiffeId,
+      credentialKind: 'x509-svid',
+      trustDomain: 'prod.example',
+      claims: { sub: spiffeId },
+      auditClaims: {},
+      audiences: [],
+      clientIds: [spiffeId],
+      expiresAt: testNowSeconds + 3600,
+    });
+  });
+
+  it.each<[string, CertificateWishes]>([
+    ['P-384', { algorithm: 'P384' }],
+    ['RSA of 2048 bits', { algorithm: 'RSA' }],
+    ['a DNS-free leaf without basicConstraints or extended usage', without(spiffeUsage)],
+    ['an unknown extension that is not critical', without(spiffeUsage, unknownExtension('1.2.3.4', false))],
+    ['a clock 30 s ahead of ours', { notBefore: now + 30_000 }],
+    ['a last second', { notAfter: now + 1000 }],
+  ])('is accepted with %s', async (_what, wishes) => {
+    expect(await verify([(await leaf(wishes)).der])).toMatchObject({ spiffeId });
+  });
+
+  it.each(['P384', 'RSA'] as const)('is accepted under a root of %s', async (algorithm) => {
+    const own = await makeRoot(now, { algorithm });
+    expect(await verify([(await leaf({}, own)).der], [own])).toMatchObject({ spiffeId });
+  });
+
+  it.each<[string, CertificateWishes, string]>([
+    ['two URIs', { extensions: [uris(spiffeId, spiffeId), spiffeUsage] }, 'certificate_uri_count'],
+    ['no URI', { extensions: [spiffeUsage] }, 'certificate_uri_count'],
+    [
+      'an ID without a path',
+      { extensions: [uris('spiffe://prod.example'), spiffeUsage] },
+      'spiffe_id_invalid',
+    ],
+    ['an https URI', { extensions: [uris('https://prod.example/x'), spiffeUsage] }, 'spiffe_id_invalid'],
+    ['capital letters', { extensions: [uris('SPIFFE://prod.example/x'), spiffeUsage] }, 'spiffe_id_invalid'],
+    ['a strange trust domain', { extensions: leafExtensions('spiffe://x.test/a') }, 'unknown_trust_domain'],
+    [
+      'our own trust domain',
+      { extensions: leafExtensions(`spiffe://${ownTrustDomain}/a`) },
+      'unknown_trust_domain',
+    ],
+    ['a time that is over', { notAfter: now }, 'certificate_expired'],
+    ['a time to come', { notBefore: now + 31_000 }, 'certificate_not_yet_valid'],
+    ['cA true', without(authority(true), spiffeUsage), 'certificate_not_leaf'],
+    [
+      'keyCertSign',
+      without(usage(KeyUsageFlags.digitalSignature | KeyUsageFlags.keyCertSign)),
+      'certificate_not_leaf',
+    ],
+    [
+      'cRLSign',
+      without(usage(KeyUsageFlags.digitalSignature | KeyUsageFlags.cRLSign)),
+      'certificate_not_leaf',
+    ],
+    ['no key usage', without(), 'certificate_key_usage'],
+    ['no digitalSignature', without(usage(KeyUsageFlags.keyAgreement)), 'certificate_key_usage'],
+    [
+      'key usage not critical',
+      without(usage(KeyUsageFlags.digitalSignature, false)),
+      'certificate_key_usage',
+    ],
+    [
+      'serverAuth alone',
+      without(spiffeUsage, extendedUsage('1.3.6.1.5.5.7.3.1')),
+      'certificate_extended_key_usage',
+    ],
+    [
+      'an unknown critical extension',
+      without(spiffeUsage, unknownExtension('1.2.3.4', true)),
+      'certificate_extension_refused',
+    ],
+    [
+      'name constraints',
+      without(spiffeUsage, unknownExtension('2.5.29.30', false)),
+      'certificate_extension_refused',
+    ],
+    ['P-521', { algorithm: 'P521' }, 'certificate_algorithm_refused'],
+    ['RSA of 1024 bits', { algorithm: 'RSA1024' }, 'certificate_algorithm_refused'],
+    ['an extension twice', without(spiffeUsage, spiffeUsage), 'certificate_malformed'],
+  ])('is refused with %s', async (_what, wishes, reason) => {
+    await expect(verify([(await leaf(wishes)).der])).rejects.toMatchObject({
+      reason: `credential.${reason}`,
+    });
+  });
+
+  it('is refused when signed with SHA-1', async () => {
+    const own = await makeRoot(now, { algorithm: 'SHA1' });
+    await expect(verify([(await leaf({}, own)).der], [own])).rejects.toMatchObject({
+      reason: 'credential.certificate_algorithm_refused',
+    });
+  });
+
+  it('is refused with bytes after it, or when it is no certificate', async () => {
+    const { der } = await leaf();
+    for (const bytes of [Uint8Array.of(...der, 0), der.subarray(1), new Uint8Array()]) {
+      await expect(verify([bytes])).rejects.toMatchObject({ reason: 'credential.certificate_malformed' });
+    }
+    await expect(verify([])).rejects.toMatchObject({ reason: 'credential.certificate_malformed' });
+  });
+});
+
+describe('a chain', () => {
+  it('reaches its root through intermediates, and may carry what stands above it', async () => {
+    const upper = await signer();
+    const lower = await signer({ name: 'CN=Lower' }, upper);
+    const end = await leaf({}, lower);
+    expect(await verify([end.der, lower.der, upper.der, root.der])).toMatchObject({ spiffeId });
+    expect(await verify([end.der, lower.der], [upper])).toMatchObject({ spiffeId });
+  });
+
+  it('has at most five certificates', async () => {
+    const { der } = await leaf();
+    expect(await verify(Array.from({ length: 5 }, () => der))).toMatchObject({ spiffeId });
+    await expect(verify(Array.from({ length: 6 }, () => der))).rejects.toMatchObject({
+      reason: 'credential.certificate_chain_too_long',
+    });
+  });
+
+  it.each<[string, CertificateWishes, string]>([
+    [
+      'no authority',
+      { extensions: [authority(false), usage(KeyUsageFlags.keyCertSign)] },
+      'certificate_signer_refused',
+    ],
+    [
+      'without basicConstraints',
+      { extensions: [usage(KeyUsageFlags.keyCertSign)] },
+      'certificate_signer_refused',
+    ],
+    ['without keyCertSign', { extensions: [authority(true), spiffeUsage] }, 'certificate_signer_refused'],
+    ['without key usage', { extensions: [authority(true)] }, 'certificate_signer_refused'],
+    ['expired', { notAfter: now - 1000 }, 'certificate_expired'],
+    ['not yet valid', { notBefore: now + 60_000 }, 'certificate_not_yet_valid'],
+    [
+      'for servers alone',
+      { extensions: [...signerExtensions, extendedUsage('1.3.6.1.5.5.7.3.1')] },
+      'certificate_extended_key_usage',
+    ],
+    [
+      'with an unknown critical extension',
+      { extensions: [...signerExtensions, unknownExtension('1.2.3.4', true)] },
+      'certificate_extension_refused',
+    ],
+    ['of a weak key', { algorithm: 'RSA1024' }, 'certificate_algorithm_refused'],
+  ])('is refused through an intermediate %s', async (_what, wishes, reason) => {
+    const middle = await signer(wishes);
+    await expect(verify([(await leaf({}, middle)).der, middle.der])).rejects.toMatchObject({
+      reason: `credential.${reason}`,
+    });
+  });
+
+  it('is refused beyond the path length of an authority, and accepted within it', async () => {
+    const narrow = await makeRoot(now, {
+      extensions: [authority(true, 0), usage(KeyUsageFlags.keyCertSign)],
+    });
+    const middle = await signer({}, narrow);
+    expect(await verify([(await leaf({}, narrow)).der], [narrow])).toMatchObject({ spiffeId });
+    await expect(verify([(await leaf({}, middle)).der, middle.der], [narrow])).rejects.toMatchObject({
+      reason: 'credential.certificate_path_length',
+    });
+  });
+
+  it('is refused where a leaf plays the authority', async () => {
+    const thief = await leaf({ name: 'CN=Thief' });
+    const forged = await leaf({ extensions: leafExtensions('spiffe://prod.example/admin') }, thief);
+    await expect(verify([forged.der, thief.der])).rejects.toMatchObject({
+      reason: 'credential.certificate_signer_refused',
+    });
+  });
+
+  it('is refused under an expired root, unless the root was renewed with its key', async () => {
+    const old = await makeRoot(now, { notAfter: now - 1000 });
+    const end = await leaf({}, old);
+    await expect(verify([end.der], [old])).rejects.toMatchObject({
+      reason: 'credential.certificate_expired',
+    });
+    const renewed = await makeRoot(now, { keys: old.keys });
+    expect(await verify([end.der], [old, renewed])).toMatchObject({ spiffeId });
+  });
+
+  it('is refused when a link was signed with another key under the same name', async () => {
+    const impostor = await makeRoot(now);
+    await expect(verify([(await leaf({}, impostor)).der])).rejects.toMatchObject({
+      reason: 'credential.certificate_signature_invalid',
+    });
+    const real = await signer();
+    const fake = await signer({}, await makeRoot(now));
+    await expect(verify([(await leaf({}, fake)).der, real.der])).rejects.toMatchObject({
+      reason: 'credential.certificate_signature_invalid',
+    });
+  });
+
+  it('is refused when its own root comes with it, or nothing leads to a root', async () => {
+    const stranger = await makeRoot(now, { name: 'CN=Stranger' });
+    const end = await leaf({}, stranger);
+    for (const chain of [[end.der], [end.der, stranger.der], [end.der, root.der]]) {
+      await expect(verify(chain)).rejects.toMatchObject({ reason: 'credential.certificate_untrusted' });
+    }
+  });
+
+  it('is refused where another trust domain’s root vouches for it', async () => {
+    const end = await leaf({}, otherRoot);
+    await expect(verify([end.der])).rejects.toMatchObject({
+      reason: 'credential.certificate_signature_invalid',
+    });
+    const own = await leaf({ extensions: leafExtensions('spiffe://lab.example/a') }, otherRoot);
+    expect(await verify([own.der])).toMatchObject({ trustDomain: 'lab.example' });
+  });
+
+  it('is refused where the trust domain has no roots', async () => {
+    await expect(verify([(await leaf()).der], [])).rejects.toMatchObject({
+      reason: 'credential.certificate_untrusted',
+    });
+  });
+});
