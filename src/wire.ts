@@ -4,6 +4,7 @@ import packageDescription from '../package.json' with { type: 'json' };
 import { openFileKeyCache } from './adapters/data-dir/key-cache.ts';
 import { type DataDir, openDataDir } from './adapters/data-dir/open.ts';
 import { memoryRateCounter } from './adapters/memory/rate-counter.ts';
+import { openCallPlatform } from './adapters/net/call-platform.ts';
 import { openFetchDocument } from './adapters/net/fetch-document.ts';
 import { readPolicyPath } from './adapters/policy-source/read-path.ts';
 import { readPolicyText } from './adapters/policy-source/read-text.ts';
@@ -11,6 +12,7 @@ import { writePolicyText } from './adapters/policy-source/write-text.ts';
 import { openPglite, openPostgres, type SqlStores } from './adapters/postgres/open.ts';
 import { openRedis, type RedisStores } from './adapters/redis/open.ts';
 import { openSoftwareKeys } from './adapters/software-keys/open.ts';
+import { readTokenFile } from './adapters/token-file/read.ts';
 import { openWorkloadApi } from './adapters/workload-api/open.ts';
 import type { Config } from './config.ts';
 import { tokenEndpointOf } from './core/discovery.ts';
@@ -119,7 +121,14 @@ async function assemble(
     issuer: config.issuer,
     clock,
     policy: () => policyBook.current(),
-    verify: createVerifier({ keySets, issuer: config.issuer, trustDomain: config.trustDomain }),
+    verify: createVerifier({
+      keySets,
+      issuer: config.issuer,
+      trustDomain: config.trustDomain,
+      platforms,
+      callPlatform: openCallPlatform(),
+      readTokenFile,
+    }),
     replayGuard: redis?.replayGuard ?? stores.replayGuard,
     keyRing,
     audit: stores.audit,

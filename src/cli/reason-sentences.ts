@@ -71,6 +71,7 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'credential.certificate_extension_refused':
     'a certificate holds an extension that must not be passed over and is not understood',
   'credential.keys_unavailable': 'the issuer’s keys could not be fetched',
+  'credential.platform_unavailable': 'the platform that vouches for the credential could not be asked',
 
   'policy.delegation_not_permitted':
     'client and subject are not the same identity, and no grant permits that',

@@ -108,6 +108,7 @@ export const reasons = {
   'credential.certificate_path_length': { code: 'by-lane' },
   'credential.certificate_extension_refused': { code: 'by-lane' },
   'credential.keys_unavailable': { code: 'temporarily_unavailable' },
+  'credential.platform_unavailable': { code: 'temporarily_unavailable' },
 
   'policy.delegation_not_permitted': { code: 'unauthorized_client' },
   'policy.unknown_resource': { code: 'invalid_target' },

@@ -1,5 +1,6 @@
 /** What a folder under `credentials/platforms/` says about its platform: data and one pure check, no I/O. */
 import type { JsonObject } from './json.ts';
+import type { CallPlatform, ReadTokenFile } from './ports.ts';
 
 export interface Platform {
   /** The value of `spec.platform` in an Issuer document. */
@@ -30,4 +31,54 @@ export interface Platform {
   readonly isOneTime?: boolean;
   /** What no document should need to write: returns the reason why these claims are refused, or undefined. */
   readonly check?: (claims: JsonObject) => string | undefined;
+  /** Set where the credential is no JWT that published keys verify: what it is, and how it is proved instead. */
+  readonly proof?: Proof;
+  /** Set where the platform can be asked about a token in place of verifying it with keys (`keys.tokenReview`). */
+  readonly review?: (token: TokenUnderReview, ports: ReviewPorts) => Promise<void>;
+}
+
+/** A token whose signature nobody has checked: the platform must vouch for it and for each claim that identity rests on. */
+export interface TokenUnderReview {
+  readonly token: string;
+  readonly claims: JsonObject;
+  /** Of which the platform must say that the token is for one. */
+  readonly audiences: readonly string[];
+  readonly url: string;
+  readonly caCertificate?: string | undefined;
+  readonly tokenFile: string;
+  readonly allowPrivateHosts?: readonly string[] | undefined;
+}
+
+export interface ReviewPorts {
+  readonly callPlatform: CallPlatform;
+  readonly readTokenFile: ReadTokenFile;
+}
+
+/** A credential of a form of its own. It does no I/O but through the ports that it is given. */
+export interface Proof {
+  /** The only value that `spec.issuer` may have. */
+  readonly issuerUrl: string;
+  /** What `subject_token_type` declares it as. */
+  readonly declaredType: string;
+  /** Whether the text is a credential of this form; cheap, and never true of a JWT. */
+  readonly recognises: (credential: string) => boolean;
+  /** Resolves once the platform has vouched for it; throws an `OAuthError` with a `credential.*` reason otherwise. */
+  readonly prove: (credential: string, ports: ProofPorts) => Promise<Proven>;
+}
+
+export interface ProofPorts {
+  /** Our own issuer identifier, which the credential must have been made for. */
+  readonly issuer: string;
+  readonly nowMillis: number;
+  readonly callPlatform: CallPlatform;
+}
+
+export interface Proven {
+  readonly claims: JsonObject;
+  /** The platform's own name of the workload. */
+  readonly subject: string;
+  /** Seconds since the epoch. */
+  readonly expiresAt: number;
+  /** Text that this credential alone has: it is accepted once. */
+  readonly uniqueText: string;
 }

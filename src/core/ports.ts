@@ -155,3 +155,22 @@ export interface BundleState {
 
 /** Calls back at once, and with the whole state after each change, until the returned function is called. */
 export type WatchBundles = (socket: string, watcher: (state: BundleState) => void) => () => void;
+/** A call that proves a credential. Its URL never comes from a request. */
+export interface PlatformCall {
+  readonly method: 'GET' | 'POST';
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** Hosts that may resolve to private or loopback addresses because a document names them. */
+  readonly allowPrivateHosts?: readonly string[];
+  /** PEM; trusted for this call in place of the system's authorities. */
+  readonly caCertificate?: string;
+}
+
+/** One call under the rules of `FetchDocument`, its answer at most 64 KiB. Throws on any of them; the error holds no header or body. */
+export type CallPlatform = (
+  call: PlatformCall,
+) => Promise<{ readonly status: number; readonly body: string }>;
+
+/** The token in a file that its platform renews; read anew each time. Throws for what is no file or no JWT, without its text. */
+export type ReadTokenFile = (path: string) => Promise<string>;

@@ -39,7 +39,8 @@ export function readableClaims(claims: JsonObject, { platform }: TrustedIssuer):
 /** A platform token after its last check but the mapping to a SPIFFE ID. */
 export interface PlatformProof {
   readonly issuer: TrustedIssuer;
-  readonly jws: CompactJws;
+  /** Where the credential is no JWT, `signingInput` is text that is unique to it. */
+  readonly jws: Pick<CompactJws, 'claims' | 'signingInput'>;
   readonly subject: string;
   readonly audiences: readonly string[];
   /** Seconds since the epoch. */
@@ -88,7 +89,7 @@ function pickClaims(claims: JsonObject, paths: readonly string[]): JsonObject {
  * One key for one token, SHA-256 in base64url. Never by the signature, which anyone can alter without making it invalid
  * (ECDSA), and never by `jti` alone, which is unique within its issuer only.
  */
-function onceKey(issuerName: string, { claims, signingInput }: CompactJws): string {
+function onceKey(issuerName: string, { claims, signingInput }: PlatformProof['jws']): string {
   const jti = stringClaim(claims, 'jti');
   const text = JSON.stringify(
     jti === undefined ? [issuerName, 'token', signingInput] : [issuerName, 'jti', jti],

@@ -141,7 +141,10 @@ export function openKeySets(options: KeySetsOptions): KeySets {
     keysFor: (issuer) => entryFor(issuer).source,
     bundleFor: (domain) => entryFor(domain).source,
     prepare(policy) {
-      const documents = [...[...policy.issuers.values()].flat(), ...policy.trustDomains.values()];
+      const issuers = [...policy.issuers.values()]
+        .flat()
+        .filter(({ platform, keys }) => !platform.proof && keys.tokenReview === undefined);
+      const documents = [...issuers, ...policy.trustDomains.values()];
       const kept = new Set(documents.map(entryFor));
       for (const [identity, entry] of entries) {
         if (kept.has(entry)) continue;

@@ -3,6 +3,7 @@ import type { Credential } from '../core/credential.ts';
 import { OAuthError, type Reason, refuse } from '../core/error.ts';
 import type { Identity } from '../core/identity.ts';
 import type { PolicySnapshot, TrustedIssuer } from '../core/policy/snapshot.ts';
+import type { CallPlatform, ReadTokenFile } from '../core/ports.ts';
 import { echo, echoAll } from './echo.ts';
 import { checkRequirements, identityFrom, type PlatformProof, readableClaims } from './issuer-claims.ts';
 import type { KeySets } from './jwks.ts';
@@ -23,6 +24,8 @@ export interface PlatformTokenContext {
   /** Our own issuer identifier. */
   readonly issuer: string;
   readonly trustDomain: string;
+  readonly callPlatform: CallPlatform;
+  readonly readTokenFile: ReadTokenFile;
 }
 
 /** How far verification got: of several issuers' refusals, the one that got furthest says most. */
@@ -31,6 +34,7 @@ const distance: Partial<Record<Reason, number>> = {
   'credential.key_unknown': 2,
   'credential.signature_invalid': 3,
   'credential.keys_unavailable': 4, // the token may well be this issuer's
+  'credential.platform_unavailable': 4,
   'credential.audience_mismatch': 5,
   'credential.claim_malformed': 6,
   'credential.requirement_unmet': 6,
@@ -48,7 +52,7 @@ export async function verifyPlatformToken(
   checkType(jws, lane);
   const issuers = registeredIssuers(jws, policy);
   const audiences = readAudiences(jws.claims);
-  const issuer = await findIssuer(jws, issuers, audiences, context.keySets);
+  const issuer = await findIssuer(jws, issuers, audiences, context);
 
   const times = checkTimes(jws.claims, nowMillis);
   if (times.issuedAt === undefined) refuse('credential.claim_missing', 'iat');
@@ -77,7 +81,7 @@ function checkType({ type }: CompactJws, lane: Credential['lane']): void {
 
 function registeredIssuers({ claims }: CompactJws, policy: PolicySnapshot): readonly TrustedIssuer[] {
   const iss = stringClaim(claims, 'iss') ?? refuse('credential.claim_missing', 'iss');
-  const issuers = policy.issuers.get(iss) ?? [];
+  const issuers = (policy.issuers.get(iss) ?? []).filter(({ platform }) => !platform.proof);
   if (issuers.length > 0) return issuers;
   const sibling = iss.endsWith('/') ? iss.slice(0, -1) : `${iss}/`;
   const hint = policy.issuers.has(sibling) ? ', which differs from a registered one by its last slash' : '';
@@ -92,7 +96,7 @@ async function findIssuer(
   jws: CompactJws,
   issuers: readonly TrustedIssuer[],
   audiences: readonly string[],
-  keySets: KeySets,
+  context: PlatformTokenContext,
 ): Promise<TrustedIssuer> {
   const refusals = new Map<TrustedIssuer, OAuthError>();
   for (const issuer of issuers) {
@@ -104,7 +108,7 @@ async function findIssuer(
   let furthest: OAuthError | undefined;
   for (const issuer of fitting.length > 0 ? fitting : issuers) {
     // Where the signature holds, what the claims lack is the news; where it does not, they are only hearsay.
-    const refusal = (await signatureRefusal(jws, issuer, keySets)) ?? refusals.get(issuer);
+    const refusal = (await signatureRefusal(jws, issuer, context)) ?? refusals.get(issuer);
     if (refusal === undefined) holding.push(issuer);
     else furthest = furtherOf(furthest, refusal);
   }
@@ -134,9 +138,10 @@ function claimsRefusal(
 async function signatureRefusal(
   jws: CompactJws,
   issuer: TrustedIssuer,
-  keySets: KeySets,
+  context: PlatformTokenContext,
 ): Promise<OAuthError | undefined> {
-  const { name, algorithms } = issuer.platform;
+  const { name, algorithms, review } = issuer.platform;
+  const { tokenReview, allowPrivateHosts } = issuer.keys;
   try {
     if (!algorithms.includes(jws.algorithm)) {
       const actual = echo(jws.algorithm);
@@ -145,7 +150,17 @@ async function signatureRefusal(
         `alg: ${name} signs with ${echoAll(algorithms)}, actual ${actual}`,
       );
     }
-    await verifySignature(jws, keySets.keysFor(issuer));
+    if (tokenReview === undefined) {
+      await verifySignature(jws, context.keySets.keysFor(issuer));
+    } else if (review === undefined) {
+      refuse('credential.key_unknown', `${name} reviews no tokens`);
+    } else {
+      const { token, claims } = jws;
+      await review(
+        { ...tokenReview, token, claims, audiences: issuer.audiences, allowPrivateHosts },
+        context,
+      );
+    }
     return undefined;
   } catch (error) {
     return refusalOf(error);

@@ -1,10 +1,12 @@
 /** Who is asking? Turns a credential into a proven identity, by what the credential is and never by how it was sent. */
 import { refuse } from '../core/error.ts';
-import type { Verify } from '../core/ports.ts';
+import type { Platform } from '../core/platform.ts';
+import type { CallPlatform, ReadTokenFile, Verify } from '../core/ports.ts';
 import { echo } from './echo.ts';
 import type { KeySets } from './jwks.ts';
 import { readCompactJws } from './jwt.ts';
 import { verifyJwtSvid } from './jwt-svid.ts';
+import { verifyPlatformProof } from './platform-proof.ts';
 import { verifyPlatformToken } from './platform-token.ts';
 import { stringClaim } from './token-claims.ts';
 import { verifyX509Svid } from './x509-svid.ts';
@@ -14,6 +16,10 @@ export interface VerifierOptions {
   /** Our own issuer identifier, exactly as it is published. */
   readonly issuer: string;
   readonly trustDomain: string;
+  /** The platforms among which one with a proof of its own is recognised. */
+  readonly platforms: readonly Platform[];
+  readonly callPlatform: CallPlatform;
+  readonly readTokenFile: ReadTokenFile;
 }
 
 /**
@@ -25,7 +31,14 @@ export function createVerifier(options: VerifierOptions): Verify {
     if (credential.chain !== undefined) {
       return verifyX509Svid(credential.chain, policy, nowMillis, options);
     }
-    const jws = readCompactJws(credential.token.reveal());
+    const text = credential.token.reveal();
+    const platform = options.platforms.find(({ proof }) => proof?.recognises(text));
+    if (platform !== undefined)
+      return verifyPlatformProof(text, platform, credential, policy, nowMillis, options);
+    if (options.platforms.some(({ proof }) => proof?.declaredType === credential.declaredType)) {
+      refuse('credential.type_mismatch', `declared ${credential.declaredType}, but it is none`);
+    }
+    const jws = readCompactJws(text);
     const subject = stringClaim(jws.claims, 'sub') || refuse('credential.claim_missing', 'sub');
     if (stringClaim(jws.claims, 'iss') === options.issuer) {
       refuse('credential.unknown_issuer', 'iss: a token of our own is no credential');

@@ -20,9 +20,12 @@ const tokenFormSchema = z
     assertion: single.optional().describe('For the grant type jwt-bearer (RFC 7523).'),
     subject_token: single.optional().describe('For the grant type token-exchange (RFC 8693).'),
     subject_token_type: z
-      .enum(
-        ['jwt', 'id_token', 'access_token', 'jwt_spiffe'].map((n) => `urn:ietf:params:oauth:token-type:${n}`),
-      )
+      .enum([
+        ...['jwt', 'id_token', 'access_token', 'jwt_spiffe'].map(
+          (n) => `urn:ietf:params:oauth:token-type:${n}`,
+        ),
+        'urn:ietf:params:aws:token-type:aws4_request',
+      ])
       .optional(),
     requested_token_type: z.literal('urn:ietf:params:oauth:token-type:access_token').optional(),
     client_id: z.string().optional().describe('Where it is sent, it must name the same identity.'),

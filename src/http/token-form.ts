@@ -19,6 +19,7 @@ const subjectTokenTypes: ReadonlyMap<string, DeclaredType> = new Map([
   [tokenType('id_token'), 'jwt'],
   [accessTokenType, 'jwt'],
   [tokenType('jwt_spiffe'), 'jwt-svid'],
+  ['urn:ietf:params:aws:token-type:aws4_request', 'aws4_request'],
 ]);
 
 /** Parameters with a meaning here that RFC 6749 §3.2 lets appear once. All others are ignored. */

@@ -6,6 +6,7 @@ import type { PolicySnapshot, TrustedDomain, TrustedIssuer } from '../../src/cor
 import { parseSubjectTemplate } from '../../src/core/policy/subject-template.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { openKeySets } from '../../src/credentials/jwks.ts';
+import { platforms } from '../../src/credentials/platforms/index.ts';
 import { oidc } from '../../src/credentials/platforms/oidc/index.ts';
 import { createVerifier } from '../../src/credentials/verify.ts';
 import { testNowMillis } from './tokens.ts';
@@ -13,6 +14,15 @@ import { testNowMillis } from './tokens.ts';
 /** Our own issuer and trust domain in tests. */
 export const ownIssuer = 'https://sts.example';
 export const ownTrustDomain = 'mint.example';
+
+/** What a verifier needs besides its keys, where no platform is to be called. */
+export const verifierOptions = {
+  issuer: ownIssuer,
+  trustDomain: ownTrustDomain,
+  platforms,
+  callPlatform: () => Promise.reject(new Error('nobody is to be called')),
+  readTokenFile: () => Promise.reject(new Error('no file is to be read')),
+};
 
 /** An issuer with generous defaults; its template follows its platform and name unless `template` is given. */
 export function makeIssuer(
@@ -87,7 +97,7 @@ export function verifierFor(...trusted: readonly (TrustedIssuer | TrustedDomain)
     fetchDocument: () => Promise.reject(new Error('nothing is to be fetched')),
     clock: { now: () => testNowMillis },
   });
-  const verify = createVerifier({ keySets, issuer: ownIssuer, trustDomain: ownTrustDomain });
+  const verify = createVerifier({ ...verifierOptions, keySets });
   const policy = trusting(...trusted);
   return (token, lane, { declaredType, nowMillis = testNowMillis } = {}) =>
     verify(credential(token, lane, declaredType), policy, nowMillis);

@@ -61,7 +61,7 @@ export function openFetchDocument(options: FetchDocumentOptions = {}): FetchDocu
   };
 }
 
-function readUrl(address: string): URL {
+export function readUrl(address: string): URL {
   if (!URL.canParse(address)) throw new Error('not an absolute URL');
   const url = new URL(address);
   if (url.username !== '' || url.password !== '')
@@ -80,7 +80,7 @@ function isLoopbackHost(host: string): boolean {
 }
 
 /** All addresses of the host, each within reach: one bad address among good ones refuses them all. */
-async function checkedAddresses(
+export async function checkedAddresses(
   url: URL,
   { allowPrivateHosts = [] }: FetchOptions,
   resolve: NonNullable<FetchDocumentOptions['resolve']>,
@@ -103,12 +103,12 @@ async function checkedAddresses(
   return addresses;
 }
 
-async function resolveAll(hostname: string): Promise<readonly ResolvedAddress[]> {
+export async function resolveAll(hostname: string): Promise<readonly ResolvedAddress[]> {
   return await resolveByDns(hostname, { all: true });
 }
 
 /** Answers the connection's own look-up with the addresses that were checked, so that a second answer changes nothing. */
-function pinnedTo(addresses: readonly ResolvedAddress[]): LookupFunction {
+export function pinnedTo(addresses: readonly ResolvedAddress[]): LookupFunction {
   return (_hostname, { all }, callback) => {
     const [first] = addresses;
     if (all === true) callback(null, [...addresses]);
@@ -145,13 +145,13 @@ async function readAnswer({ statusCode, headers, body }: Dispatcher.ResponseData
   };
 }
 
-async function readText(body: AsyncIterable<Uint8Array>): Promise<string> {
+export async function readText(body: AsyncIterable<Uint8Array>, limitBytes = maxBytes): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of body) {
     size += chunk.length;
     // Counted as it arrives: Content-Length is only a claim.
-    if (size > maxBytes) throw new Error(`the body is larger than ${maxBytes} bytes`);
+    if (size > limitBytes) throw new Error(`the body is larger than ${limitBytes} bytes`);
     chunks.push(chunk);
   }
   const text = Buffer.concat(chunks);
@@ -169,12 +169,12 @@ function readMaxAge(cacheControl: string | string[] | undefined): number | undef
   return seconds === undefined ? undefined : Number(seconds);
 }
 
-function beforeAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+export function beforeAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>();
   signal.addEventListener('abort', () => aborted.reject(signal.reason), { once: true });
   return Promise.race([work, aborted.promise]);
 }
 
-function messageOf(error: unknown): string {
+export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : 'failed';
 }

@@ -25,7 +25,9 @@ export async function validate(dependencies: CliDependencies, options: ValidateO
   const trustDomain = options.trustDomain ?? (environment.MINTMARK_TRUST_DOMAIN || new URL(issuer).hostname);
   if (!isTrustDomainName(trustDomain)) throw usageFailure(`not a SPIFFE trust domain name: ${trustDomain}`);
 
-  const sources = await readPolicySources(dependencies, options.file);
+  // The files may be what MINTMARK_POLICY is to name, and only such files may name others on the server.
+  const written = await readPolicySources(dependencies, options.file);
+  const sources = written.map((source) => ({ ...source, managedBy: 'file' as const }));
   const context = { issuer, trustDomain, tokenEndpoint: tokenEndpointOf(issuer), platforms };
   let warnings: readonly PolicyProblem[];
   try {

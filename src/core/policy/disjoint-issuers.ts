@@ -13,6 +13,7 @@ export function findOverlaps(issuers: readonly TrustedIssuer[]): ReadonlyMap<Tru
   const keysCanOverlap = (a: TrustedIssuer, b: TrustedIssuer): boolean => {
     if (a.keys.discovery === true || b.keys.discovery === true) return true;
     if (a.keys.jwksUri !== undefined && a.keys.jwksUri === b.keys.jwksUri) return true;
+    if (a.keys.tokenReview !== undefined && a.keys.tokenReview.url === b.keys.tokenReview?.url) return true;
     return marksOf.get(a)?.isDisjointFrom(marksOf.get(b) ?? new Set()) === false;
   };
   for (const sharing of Map.groupBy(issuers, (issuer) => issuer.issuerUrl).values()) {

@@ -44,12 +44,17 @@ const keySourceSchema = z
     discovery: z.literal(true).optional(),
     jwksUri: z.string().optional(),
     jwks: jwksSchema.optional(),
+    tokenReview: z
+      .strictObject({ url: z.string(), caCertificate: z.string().optional(), tokenFile: z.string() })
+      .optional(),
     allowPrivateHosts: hostsSchema.optional(),
   })
   .refine(
-    (keys) => [keys.discovery, keys.jwksUri, keys.jwks].filter((source) => source !== undefined).length === 1,
+    (keys) =>
+      [keys.discovery, keys.jwksUri, keys.jwks, keys.tokenReview].filter((source) => source !== undefined)
+        .length === 1,
     {
-      message: 'give exactly one of discovery, jwksUri and jwks',
+      message: 'give exactly one of discovery, jwksUri, jwks and tokenReview',
     },
   );
 

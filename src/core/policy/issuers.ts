@@ -4,16 +4,18 @@ import type { Platform } from '../platform.ts';
 import type { Checked } from './check.ts';
 import { isClaimPath } from './claim-path.ts';
 import { findOverlaps } from './disjoint-issuers.ts';
-import type { IssuerDocument } from './document.ts';
+import type { IssuerDocument, ManagedBy } from './document.ts';
 import { inlineKeysProblems } from './inline-keys.ts';
 import { issuerWarnings } from './issuer-warnings.ts';
 import { quote, suggest } from './nearest-word.ts';
 import { isPersonalClaim } from './personal-claims.ts';
 import { privateHostsProblems } from './private-hosts.ts';
 import { type Problems, placeOf } from './problems.ts';
+import { proofProblems } from './proof-problems.ts';
 import type { PolicyContext, TrustedIssuer } from './snapshot.ts';
 import type { FieldPath } from './source.ts';
 import { parseSubjectTemplate, type SubjectTemplate } from './subject-template.ts';
+import { tokenReviewProblems } from './token-review-problems.ts';
 import { isSamePlace, trustedUrlProblem } from './trusted-url.ts';
 
 type Spec = IssuerDocument['spec'];
@@ -29,7 +31,7 @@ export function compileIssuers(
 ): TrustedIssuer[] {
   const compiled = checked.flatMap((entry) => {
     const report: Report = (path, message) => problems.add(entry.source, ['spec', ...path], message);
-    const issuer = compileIssuer(entry.document, context, report);
+    const issuer = compileIssuer(entry.document, context, entry.source.managedBy, report);
     for (const { path, message } of issuer === undefined ? [] : issuerWarnings(entry.document.spec, issuer)) {
       problems.warn(entry.source, ['spec', ...path], message);
     }
@@ -52,6 +54,7 @@ export function compileIssuers(
 function compileIssuer(
   document: IssuerDocument,
   context: PolicyContext,
+  managedBy: ManagedBy,
   report: Report,
 ): TrustedIssuer | undefined {
   const { metadata, spec } = document;
@@ -62,11 +65,15 @@ function compileIssuer(
   }
   checkIssuerUrl(spec.issuer, platform, context, report);
   checkKeys(spec.keys, platform, report);
+  for (const { path, message } of tokenReviewProblems(spec.keys.tokenReview, platform, managedBy)) {
+    report(path, message);
+  }
   checkRequire(spec, platform, report);
   if (spec.maxTokenAge !== undefined && spec.maxTokenAge > maxTokenAgeSeconds) {
     report(['maxTokenAge'], 'must be at most 7d');
   }
   checkAudiences(spec.audiences, platform, report);
+  for (const { path, message } of proofProblems(spec, platform)) report(path, message);
   checkAuditClaims(spec.auditClaims, report);
   const subject = compileSubject(metadata.name, spec, platform, report);
   if (platform === undefined || subject === undefined) return undefined;

@@ -1,5 +1,6 @@
 /** The platforms whose tokens can be registered: one line each. */
 import type { Platform } from '../../core/platform.ts';
+import { awsCallerIdentity } from './aws-caller-identity/index.ts';
 import { awsWebIdentity } from './aws-web-identity/index.ts';
 import { azure } from './azure/index.ts';
 import { customerKey } from './customer-key/index.ts';
@@ -14,6 +15,7 @@ export const platforms: readonly Platform[] = [
   githubActions, //
   kubernetes,
   oidc,
+  awsCallerIdentity,
   awsWebIdentity,
   google,
   azure,

@@ -7,7 +7,7 @@ import { openKeySets } from '../../../src/credentials/jwks.ts';
 import { createVerifier } from '../../../src/credentials/verify.ts';
 import { makeSpiffeAuthority, type SpiffeAuthority } from '../../support/spiffe-authority.ts';
 import { jwksOf, makeKey, makeSvid, type TestKey, testNowMillis } from '../../support/tokens.ts';
-import { credential, makeDomain, ownIssuer, ownTrustDomain, trusting } from '../../support/tokens-policy.ts';
+import { credential, makeDomain, ownIssuer, trusting, verifierOptions } from '../../support/tokens-policy.ts';
 import { startWorkloadApiDouble, type WorkloadApiDouble } from '../../support/workload-api-double.ts';
 
 const prod = 'spiffe://prod.example';
@@ -53,7 +53,7 @@ function openPresenter() {
   onTestFinished(() => keySets.close());
   const policy = trusting(domainOf('prod.example'), domainOf('other.example'));
   keySets.prepare(policy);
-  const verify = createVerifier({ keySets, issuer: ownIssuer, trustDomain: ownTrustDomain });
+  const verify = createVerifier({ ...verifierOptions, keySets });
   return {
     present: async (signer: TestKey, trustDomain: string) =>
       (

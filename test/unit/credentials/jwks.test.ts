@@ -60,7 +60,14 @@ const domain = (fields: Partial<TrustedDomain> = {}) =>
   makeDomain({ name: 'prod.example', bundle: { url: double.bundleUrl, profile: 'https_web' }, ...fields });
 
 async function present(token: string, ...trusted: (TrustedIssuer | TrustedDomain)[]) {
-  const verify = createVerifier({ keySets, issuer: ownIssuer, trustDomain: ownTrustDomain });
+  const verify = createVerifier({
+    keySets,
+    issuer: ownIssuer,
+    trustDomain: ownTrustDomain,
+    platforms: [],
+    callPlatform: () => Promise.reject(new Error('nobody is to be called')),
+    readTokenFile: () => Promise.reject(new Error('no file is to be read')),
+  });
   return await verify(credential(token), trusting(...trusted), now);
 }
 

@@ -23,7 +23,14 @@ async function openIssuer() {
   });
   const policy = trusting(makeIssuer({ name: 'idp', issuerUrl: double.url }));
   keySets.prepare(policy);
-  const verify = createVerifier({ keySets, issuer: ownIssuer, trustDomain: ownTrustDomain });
+  const verify = createVerifier({
+    keySets,
+    issuer: ownIssuer,
+    trustDomain: ownTrustDomain,
+    platforms: [],
+    callPlatform: () => Promise.reject(new Error('nobody is to be called')),
+    readTokenFile: () => Promise.reject(new Error('no file is to be read')),
+  });
   const token = await signToken(key, { iss: double.url, sub: 'worker', aud: ownIssuer, ...times() });
   return {
     token,

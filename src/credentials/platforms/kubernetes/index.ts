@@ -1,6 +1,7 @@
 /** Kubernetes service account tokens, as projected into pods by the TokenRequest API. */
 import { isJsonObject, type JsonObject } from '../../../core/json.ts';
 import type { Platform } from '../../../core/platform.ts';
+import { review } from './token-review.ts';
 
 export const kubernetes: Platform = {
   name: 'kubernetes',
@@ -14,6 +15,7 @@ export const kubernetes: Platform = {
   foreignAudiences: ['sts.amazonaws.com'],
   nameClaims: ['kubernetes.io.serviceaccount.name', 'kubernetes.io.pod.name', 'kubernetes.io.node.name'],
   check,
+  review,
 };
 
 /** `sub` and the private claims are written by one hand; where they disagree, it was not the API server's. */
