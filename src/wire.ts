@@ -4,6 +4,7 @@ import packageDescription from '../package.json' with { type: 'json' };
 import { type DataDir, openDataDir } from './adapters/data-dir/open.ts';
 import { memoryRateCounter } from './adapters/memory/rate-counter.ts';
 import { openFetchDocument } from './adapters/net/fetch-document.ts';
+import { proxyMatcher } from './adapters/net/trusted-proxies.ts';
 import { readPolicyPath } from './adapters/policy-source/read-path.ts';
 import { readPolicyText } from './adapters/policy-source/read-text.ts';
 import { writePolicyText } from './adapters/policy-source/write-text.ts';
@@ -119,6 +120,8 @@ async function assemble(
       settings: {
         issuer: config.issuer,
         trustedProxies: config.trustedProxies,
+        isTrustedProxy: proxyMatcher(config.trustedProxies),
+        certificateHeader: config.certificateHeader,
         tls: config.tls,
         version: packageDescription.version,
       },
