@@ -6,7 +6,7 @@ import { clockSkewSeconds } from './token-claims.ts';
 
 /** The leaf, and the intermediates that it may be presented with. */
 export const maxPresentedCertificates = 5;
-const maxRootsTried = 8;
+const maxRootsTried = 32;
 const clientAuth = '1.3.6.1.5.5.7.3.2';
 const anyExtendedKeyUsage = '2.5.29.37.0';
 const signatureAlgorithms = ['ECDSA', 'RSASSA-PKCS1-v1_5', 'RSA-PSS'].flatMap((name) =>
@@ -31,10 +31,7 @@ export function validatePath(
   for (const [index, certificate] of chain.entries()) {
     path.push(certificate);
     checkAlgorithms(certificate);
-    const anchors = roots
-      .filter(({ subject }) => subject === certificate.issuer)
-      .slice(0, maxRootsTried)
-      .filter((root) => isFitKey(root) && certificate.isSignedWith(root.publicKey));
+    const anchors = anchorsOf(certificate, roots);
     if (anchors.length > 0) {
       checkSomePath(path, anchors, nowMillis);
       return;
@@ -57,6 +54,15 @@ export function validatePath(
   const isNamed = roots.some(({ subject }) => subject === last?.issuer);
   if (isNamed) refuse('credential.certificate_signature_invalid', `certificate ${chain.length - 1}`);
   refuse('credential.certificate_untrusted', 'no root of the trust domain issued it');
+}
+
+/** The roots that made its signature. All roots of a SPIRE server may have one name: those with the right key id come first. */
+function anchorsOf(certificate: Certificate, roots: readonly Certificate[]): readonly Certificate[] {
+  const named = roots.filter(({ subject }) => subject === certificate.issuer);
+  const isMeant = ({ keyId }: Certificate) => keyId !== undefined && keyId === certificate.signerKeyId;
+  return [...named.filter(isMeant), ...named.filter((root) => !isMeant(root))]
+    .slice(0, maxRootsTried)
+    .filter((root) => isFitKey(root) && certificate.isSignedWith(root.publicKey));
 }
 
 /** While an authority renews its root, two roots have one name and one key; one good path is enough. */

@@ -57,6 +57,12 @@ export const leafExtensions = (uri: string) => [
 ];
 export const signerExtensions = [authority(true), usage(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign)];
 
+/** An authority's extensions, and what its certificate says of its key. */
+export const withKeyId = (keyId = 'ab') => ({
+  extensions: [...signerExtensions, new x509.SubjectKeyIdentifierExtension(keyId)],
+});
+export const signerKeyId = (keyId: string) => new x509.AuthorityKeyIdentifierExtension(keyId);
+
 /** A certificate as wished; signed by itself where no issuer is given. */
 export async function issue(
   atMillis: number,
