@@ -14,6 +14,7 @@ const signatureAlgorithms = ['ECDSA', 'RSASSA-PKCS1-v1_5', 'RSA-PSS'].flatMap((n
 );
 const curves = ['prime256v1', 'secp384r1'];
 const minRsaBits = 2048;
+const maxRsaExponent = 2n ** 32n;
 const maxRsaBits = 8192; // beyond it, one verification costs too much
 
 /**
@@ -155,8 +156,11 @@ function checkAlgorithms(certificate: Certificate): void {
 }
 
 function isFitKey({ publicKey }: Certificate): boolean {
-  const { modulusLength = 0, namedCurve = '' } = publicKey.asymmetricKeyDetails ?? {};
+  const { modulusLength = 0, publicExponent = 0n, namedCurve = '' } = publicKey.asymmetricKeyDetails ?? {};
   const type = publicKey.asymmetricKeyType;
-  if (type === 'rsa') return modulusLength >= minRsaBits && modulusLength <= maxRsaBits;
+  if (type === 'rsa') {
+    const isSaneExponent = publicExponent > 2n && publicExponent < maxRsaExponent;
+    return modulusLength >= minRsaBits && modulusLength <= maxRsaBits && isSaneExponent;
+  }
   return type === 'ec' && curves.includes(namedCurve);
 }

@@ -11,6 +11,7 @@ import {
   leafExtensions,
   makeRoot,
   rootJwk,
+  rsaKeys,
   signerExtensions,
   signerKeyId,
   unknownExtension,
@@ -144,6 +145,14 @@ describe('an X.509-SVID', () => {
   it('is refused when signed with SHA-1', async () => {
     const own = await makeRoot(now, { algorithm: 'SHA1' });
     await expect(verify([(await leaf({}, own)).der], [own])).rejects.toMatchObject({
+      reason: 'credential.certificate_algorithm_refused',
+    });
+  });
+
+  it('is refused with an RSA exponent that makes each verification dear', async () => {
+    expect(await verify([(await leaf({ keys: await rsaKeys(65_537n) })).der])).toMatchObject({ spiffeId });
+    const dear = await leaf({ keys: await rsaKeys(2n ** 61n - 1n) });
+    await expect(verify([dear.der])).rejects.toMatchObject({
       reason: 'credential.certificate_algorithm_refused',
     });
   });
