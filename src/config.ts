@@ -21,6 +21,8 @@ export interface Config {
   /** `off` switches it off; undefined: generated in the data folder where the store is embedded, else none. */
   readonly adminToken: Secret<string> | 'off' | undefined;
   readonly trustedProxies: readonly string[];
+  /** Which header of theirs holds a client's certificate; undefined: none. */
+  readonly certificateHeader: (typeof certificateHeaders)[number] | undefined;
   /** PEM; undefined: TLS ends at a proxy, or nowhere. */
   readonly tls: { readonly certificate: string; readonly key: Secret<string> } | undefined;
 }
@@ -37,6 +39,7 @@ export class ConfigRefused extends Error {
 
 /** Kubernetes injects these for a Service named `mintmark`; they are not ours. */
 const injectedByKubernetes = /^MINTMARK_(PORT|SERVICE)(_|$)/;
+const certificateHeaders = ['client-cert', 'xfcc', 'nginx', 'alb'] as const;
 const minAdminTokenLength = 32;
 const keyEncryptionKeyBytes = 32;
 
@@ -123,6 +126,9 @@ const environmentSchema = z.object({
   MINTMARK_KEY_ENCRYPTION_KEY: keySchema,
   MINTMARK_ADMIN_TOKEN: adminTokenSchema,
   MINTMARK_TRUSTED_PROXIES: proxiesSchema,
+  MINTMARK_CLIENT_CERT_HEADER: z
+    .enum(certificateHeaders, `is not one of ${certificateHeaders.join(', ')}`)
+    .optional(),
   MINTMARK_TLS_CERT: z.string().optional(),
   MINTMARK_TLS_KEY: z.string().optional(),
 });
@@ -175,6 +181,9 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   if (values.DATABASE_URL === undefined && values.MINTMARK_EXCHANGE_DATABASE_URL !== undefined) {
     problems.push('MINTMARK_EXCHANGE_DATABASE_URL: has no use without DATABASE_URL');
   }
+  if (values.MINTMARK_CLIENT_CERT_HEADER !== undefined && values.MINTMARK_TRUSTED_PROXIES.length === 0) {
+    problems.push('MINTMARK_CLIENT_CERT_HEADER: has no use without MINTMARK_TRUSTED_PROXIES');
+  }
   const tls = readTls(values.MINTMARK_TLS_CERT, values.MINTMARK_TLS_KEY, problems);
   if (problems.length > 0) throw new ConfigRefused(problems);
 
@@ -190,6 +199,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     keyEncryptionKey: values.MINTMARK_KEY_ENCRYPTION_KEY,
     adminToken: values.MINTMARK_ADMIN_TOKEN,
     trustedProxies: values.MINTMARK_TRUSTED_PROXIES,
+    certificateHeader: values.MINTMARK_CLIENT_CERT_HEADER,
     tls,
   });
 }

@@ -6,6 +6,7 @@ import { type DataDir, openDataDir } from './adapters/data-dir/open.ts';
 import { memoryRateCounter } from './adapters/memory/rate-counter.ts';
 import { openCallPlatform } from './adapters/net/call-platform.ts';
 import { openFetchDocument } from './adapters/net/fetch-document.ts';
+import { proxyMatcher } from './adapters/net/trusted-proxies.ts';
 import { readPolicyPath } from './adapters/policy-source/read-path.ts';
 import { readPolicyText } from './adapters/policy-source/read-text.ts';
 import { writePolicyText } from './adapters/policy-source/write-text.ts';
@@ -141,6 +142,8 @@ async function assemble(
       settings: {
         issuer: config.issuer,
         trustedProxies: config.trustedProxies,
+        isTrustedProxy: proxyMatcher(config.trustedProxies),
+        certificateHeader: config.certificateHeader,
         tls: config.tls,
         version: packageDescription.version,
       },

@@ -22,6 +22,12 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'request.credential_missing': 'the Authorization header held no platform token',
   'request.token_type_unsupported': 'the token type is not one that this endpoint supports',
   'request.actor_token_unsupported': 'actor tokens are not supported',
+  'request.certificate_header_untrusted':
+    'a client certificate’s header came from an address that is none of the trusted proxies',
+  'request.certificate_header_repeated': 'a header with a client certificate was there more than once',
+  'request.certificate_header_malformed':
+    'the header with the client certificate is not as the configured proxy writes it',
+  'request.certificate_header_unverified': 'the proxy says that it could not verify the client certificate',
   'request.claim_not_allowed': 'no grant lets the caller add claims of its own',
 
   'credential.malformed': 'the credential is not a well-formed token',

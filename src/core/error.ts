@@ -67,6 +67,13 @@ export const reasons = {
     sentence: 'The token type is not one that this endpoint supports.',
   },
   'request.actor_token_unsupported': { code: 'invalid_request' },
+  'request.certificate_header_untrusted': {
+    code: 'invalid_request',
+    sentence: 'A header that says what certificate a client has is accepted from trusted proxies only.',
+  },
+  'request.certificate_header_repeated': { code: 'invalid_request' },
+  'request.certificate_header_malformed': { code: 'invalid_request' },
+  'request.certificate_header_unverified': { code: 'invalid_client' },
   'request.claim_not_allowed': { code: 'invalid_request' },
 
   'credential.malformed': { code: 'by-lane' },

@@ -6,7 +6,7 @@ import { clockSkewSeconds } from './token-claims.ts';
 
 /** The leaf, and the intermediates that it may be presented with. */
 export const maxPresentedCertificates = 5;
-const maxRootsTried = 8;
+const maxRootsTried = 32;
 const clientAuth = '1.3.6.1.5.5.7.3.2';
 const anyExtendedKeyUsage = '2.5.29.37.0';
 const signatureAlgorithms = ['ECDSA', 'RSASSA-PKCS1-v1_5', 'RSA-PSS'].flatMap((name) =>
@@ -14,6 +14,7 @@ const signatureAlgorithms = ['ECDSA', 'RSASSA-PKCS1-v1_5', 'RSA-PSS'].flatMap((n
 );
 const curves = ['prime256v1', 'secp384r1'];
 const minRsaBits = 2048;
+const maxRsaExponent = 2n ** 32n;
 const maxRsaBits = 8192; // beyond it, one verification costs too much
 
 /**
@@ -31,10 +32,7 @@ export function validatePath(
   for (const [index, certificate] of chain.entries()) {
     path.push(certificate);
     checkAlgorithms(certificate);
-    const anchors = roots
-      .filter(({ subject }) => subject === certificate.issuer)
-      .slice(0, maxRootsTried)
-      .filter((root) => isFitKey(root) && certificate.isSignedWith(root.publicKey));
+    const anchors = anchorsOf(certificate, roots);
     if (anchors.length > 0) {
       checkSomePath(path, anchors, nowMillis);
       return;
@@ -57,6 +55,15 @@ export function validatePath(
   const isNamed = roots.some(({ subject }) => subject === last?.issuer);
   if (isNamed) refuse('credential.certificate_signature_invalid', `certificate ${chain.length - 1}`);
   refuse('credential.certificate_untrusted', 'no root of the trust domain issued it');
+}
+
+/** The roots that made its signature. All roots of a SPIRE server may have one name: those with the right key id come first. */
+function anchorsOf(certificate: Certificate, roots: readonly Certificate[]): readonly Certificate[] {
+  const named = roots.filter(({ subject }) => subject === certificate.issuer);
+  const isMeant = ({ keyId }: Certificate) => keyId !== undefined && keyId === certificate.signerKeyId;
+  return [...named.filter(isMeant), ...named.filter((root) => !isMeant(root))]
+    .slice(0, maxRootsTried)
+    .filter((root) => isFitKey(root) && certificate.isSignedWith(root.publicKey));
 }
 
 /** While an authority renews its root, two roots have one name and one key; one good path is enough. */
@@ -149,8 +156,11 @@ function checkAlgorithms(certificate: Certificate): void {
 }
 
 function isFitKey({ publicKey }: Certificate): boolean {
-  const { modulusLength = 0, namedCurve = '' } = publicKey.asymmetricKeyDetails ?? {};
+  const { modulusLength = 0, publicExponent = 0n, namedCurve = '' } = publicKey.asymmetricKeyDetails ?? {};
   const type = publicKey.asymmetricKeyType;
-  if (type === 'rsa') return modulusLength >= minRsaBits && modulusLength <= maxRsaBits;
+  if (type === 'rsa') {
+    const isSaneExponent = publicExponent > 2n && publicExponent < maxRsaExponent;
+    return modulusLength >= minRsaBits && modulusLength <= maxRsaBits && isSaneExponent;
+  }
   return type === 'ec' && curves.includes(namedCurve);
 }

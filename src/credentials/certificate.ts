@@ -2,12 +2,14 @@
 import 'reflect-metadata'; // @peculiar/x509 does not load without it
 import { type KeyObject, X509Certificate } from 'node:crypto';
 import {
+  AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
   ExtendedKeyUsageExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
   X509Certificate as ParsedCertificate,
   SubjectAlternativeNameExtension,
+  SubjectKeyIdentifierExtension,
 } from '@peculiar/x509';
 
 export interface Certificate {
@@ -29,6 +31,9 @@ export interface Certificate {
   readonly unprocessed: readonly string[];
   /** `name/hash` of the algorithm that it is signed with, such as `ECDSA/SHA-256`. */
   readonly signatureAlgorithm: string;
+  /** What it says of its own key and of its signer's: a hint where several have one name. */
+  readonly keyId: string | undefined;
+  readonly signerKeyId: string | undefined;
   readonly publicKey: KeyObject;
   /** Whether that key made this certificate's signature. */
   isSignedWith(key: KeyObject): boolean;
@@ -69,6 +74,8 @@ export function readCertificate(der: Uint8Array): Certificate {
       .filter(({ type, critical }) => type === nameConstraints || (critical && !processed.has(type)))
       .map(({ type }) => type),
     signatureAlgorithm: `${name ?? ''}/${hash?.name ?? ''}`,
+    keyId: parsed.getExtension(SubjectKeyIdentifierExtension)?.keyId,
+    signerKeyId: parsed.getExtension(AuthorityKeyIdentifierExtension)?.keyId,
     publicKey: native.publicKey,
     isSignedWith: (key) => native.verify(key),
   };

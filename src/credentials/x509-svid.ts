@@ -1,6 +1,6 @@
 /** Verifies X.509-SVIDs (SPIFFE X509-SVID §2–§5) with the roots of the trust domain that the leaf's URI names, and no other. */
 import { hash } from 'node:crypto';
-import { OAuthError, refuse } from '../core/error.ts';
+import { OAuthError, type Reason, refuse } from '../core/error.ts';
 import { type Identity, proveIdentity } from '../core/identity.ts';
 import type { PolicySnapshot } from '../core/policy/snapshot.ts';
 import { parseSpiffeId, trustDomainOf } from '../core/spiffe-id.ts';
@@ -67,6 +67,12 @@ function readChain(chain: readonly Uint8Array[]): readonly [Certificate, ...Cert
     : [leaf, ...others];
 }
 
+/** What a new root looks like to us before we have it; where it has the name of an old one, like a wrong signature. */
+const mayBeNews: readonly Reason[] = [
+  'credential.certificate_untrusted',
+  'credential.certificate_signature_invalid',
+];
+
 /** A root that was published since the last fetch is looked for as an unknown `kid` is: at once, then once a minute. */
 async function validateWith(
   chain: readonly [Certificate, ...Certificate[]],
@@ -77,7 +83,7 @@ async function validateWith(
   try {
     validatePath(chain, inForce.roots ?? [], nowMillis);
   } catch (error) {
-    if (!(error instanceof OAuthError) || error.reason !== 'credential.certificate_untrusted') throw error;
+    if (!(error instanceof OAuthError) || !mayBeNews.includes(error.reason)) throw error;
     const issuer = hash('sha256', chain.at(-1)?.issuer ?? '', 'base64url');
     const later = await source.keysAfterMiss(`x509 ${issuer}`);
     if (later === inForce) throw error;

@@ -6,10 +6,11 @@ import type { PolicySource } from '../core/policy/source.ts';
 import type { AuditLog, AuditSink, Clock, KeyRing } from '../core/ports.ts';
 import type { RefusalCap } from '../core/refusal-cap.ts';
 import type { Secret } from '../core/secret.ts';
+import type { CertificateSources } from './forwarded-certificate.ts';
 import type { ServerTls } from './server-tls.ts';
 
 /** Names and limits that come from configuration, never from a request's `Host`. */
-export interface HttpSettings {
+export interface HttpSettings extends CertificateSources {
   /** Our issuer identifier, without a trailing slash. */
   readonly issuer: string;
   /** Addresses of hops whose `X-Forwarded-For` counts; empty trusts none. */

@@ -12,7 +12,7 @@ export const discoveryRoutes: FastifyPluginAsync<HttpDependencies> = async (app,
   const publish = (path: string, maxAgeSeconds: number, contentType: string, read: () => object) =>
     app.get(path, (request, reply) => sendCacheable(request, reply, maxAgeSeconds, contentType, read()));
 
-  const takesCertificates = settings.tls !== undefined;
+  const takesCertificates = settings.tls !== undefined || settings.certificateHeader !== undefined;
   publish(paths.jwks, jwksMaxAgeSeconds, 'application/jwk-set+json', () => ({ keys: keyRing.publicKeys() }));
   publish(paths.authorizationServer, metadataMaxAgeSeconds, 'application/json; charset=utf-8', () =>
     authorizationServerMetadata(settings.issuer, takesCertificates),

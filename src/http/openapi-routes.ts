@@ -28,7 +28,10 @@ const tokenFormSchema = z
       ])
       .optional(),
     requested_token_type: z.literal('urn:ietf:params:oauth:token-type:access_token').optional(),
-    client_id: z.string().optional().describe('Where it is sent, it must name the same identity.'),
+    client_id: z
+      .string()
+      .optional()
+      .describe('Where it is sent, it must name the same identity; beside an X.509-SVID it must be sent.'),
     audience: z.string().optional().describe('The one target; or `resource`.'),
     resource: z.url().optional().describe('The one target, as a URI (RFC 8707).'),
     scope: z.string().optional().describe('Space-delimited. Absent: the default scopes of the grants.'),

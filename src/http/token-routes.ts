@@ -5,8 +5,8 @@ import { paths } from '../core/discovery.ts';
 import { OAuthError, type Reason, refuse } from '../core/error.ts';
 import type { TokenRequest } from '../core/request.ts';
 import { readAgentlessRequest } from './agentless-request.ts';
-import { chainOfConnection } from './client-certificate.ts';
 import type { HttpDependencies } from './dependencies.ts';
+import { presentedChain } from './forwarded-certificate.ts';
 import { sendRefusal, sendToken } from './oauth-reply.ts';
 import { remoteAddressOf } from './remote-address.ts';
 import { parseForm, readTokenForm } from './token-form.ts';
@@ -52,7 +52,11 @@ export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { e
       answer(request, reply, () => {
         if (request.url.includes('?')) refuse('request.query_parameters');
         const { form: text } = request.body ?? refuse('request.content_type');
-        return readTokenForm(parseForm(text), request.headers.authorization, chainOfConnection(request));
+        return readTokenForm(
+          parseForm(text),
+          request.headers.authorization,
+          presentedChain(request, settings),
+        );
       }),
     );
   });

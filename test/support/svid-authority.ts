@@ -1,6 +1,6 @@
 /** Real certificate authorities and X.509-SVIDs for tests, made at run time; every field can be made wrong. */
 import 'reflect-metadata'; // @peculiar/x509 does not load without it
-import type { webcrypto } from 'node:crypto';
+import { generateKeyPairSync, type webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 
 export const { KeyUsageFlags } = x509;
@@ -57,6 +57,12 @@ export const leafExtensions = (uri: string) => [
 ];
 export const signerExtensions = [authority(true), usage(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign)];
 
+/** An authority's extensions, and what its certificate says of its key. */
+export const withKeyId = (keyId = 'ab') => ({
+  extensions: [...signerExtensions, new x509.SubjectKeyIdentifierExtension(keyId)],
+});
+export const signerKeyId = (keyId: string) => new x509.AuthorityKeyIdentifierExtension(keyId);
+
 /** A certificate as wished; signed by itself where no issuer is given. */
 export async function issue(
   atMillis: number,
@@ -78,6 +84,32 @@ export async function issue(
     extensions: [...extensions],
   });
   return { certificate, der: new Uint8Array(certificate.rawData), keys, algorithm };
+}
+
+/** An RSA key pair with any public exponent, which no key generator makes. */
+export async function rsaKeys(exponent: bigint): Promise<webcrypto.CryptoKeyPair> {
+  const jwk = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' });
+  const number = (text = '') => BigInt(`0x${Buffer.from(text, 'base64url').toString('hex')}`);
+  const text = (value: bigint) => {
+    const hex = value.toString(16);
+    return Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex').toString('base64url');
+  };
+  const [p, q] = [number(jwk.p) - 1n, number(jwk.q) - 1n];
+  const d = inverse(exponent, p * q);
+  const secret = { ...jwk, e: text(exponent), d: text(d), dp: text(d % p), dq: text(d % q) };
+  const use = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' };
+  const { kty = '', n = '', e } = secret;
+  return {
+    privateKey: await crypto.subtle.importKey('jwk', secret, use, true, ['sign']),
+    publicKey: await crypto.subtle.importKey('jwk', { kty, n, e }, use, true, ['verify']),
+  };
+}
+
+/** Extended Euclid: x with value · x ≡ 1. */
+function inverse(value: bigint, modulus: bigint): bigint {
+  let [r0, r1, x0, x1] = [modulus, value % modulus, 0n, 1n];
+  while (r1 > 0n) [r0, r1, x0, x1] = [r1, r0 % r1, x1, x0 - (r0 / r1) * x1];
+  return ((x0 % modulus) + modulus) % modulus;
 }
 
 export const makeRoot = (atMillis: number, wishes: CertificateWishes = {}) =>

@@ -13,7 +13,11 @@ export interface TlsAnswer {
 
 /** A connection after its handshake. `options` hold `cert` and `key`, and the `ca` that signed the server's certificate. */
 export async function openTls(app: FastifyInstance, options: ConnectionOptions): Promise<TLSSocket> {
-  const { port } = app.server.address() as AddressInfo;
+  return openTlsTo((app.server.address() as AddressInfo).port, options);
+}
+
+/** The same to a loopback port. */
+export async function openTlsTo(port: number, options: ConnectionOptions): Promise<TLSSocket> {
   const socket = connect({ host: '127.0.0.1', servername: 'localhost', port, ...options });
   await once(socket, 'secureConnect');
   return socket;
@@ -24,6 +28,7 @@ export async function postOver(
   socket: TLSSocket,
   form: Record<string, string>,
   closes = true,
+  headers: Record<string, string> = {},
 ): Promise<TlsAnswer> {
   const call = request({
     createConnection: () => socket,
@@ -32,6 +37,7 @@ export async function postOver(
     path: '/oauth/token',
     headers: {
       'content-type': 'application/x-www-form-urlencoded',
+      ...headers,
       connection: closes ? 'close' : 'keep-alive',
     },
   });

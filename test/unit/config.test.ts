@@ -154,4 +154,18 @@ describe('readConfig', () => {
       `${pair}: cannot be read as files in PEM (ENOENT)`,
     ]);
   });
+
+  it('reads a client certificate’s header of a known kind, from trusted proxies only', () => {
+    const MINTMARK_TRUSTED_PROXIES = '10.0.0.0/8';
+    expect(readConfig({ MINTMARK_TRUSTED_PROXIES, MINTMARK_CLIENT_CERT_HEADER: 'xfcc' })).toMatchObject({
+      certificateHeader: 'xfcc',
+    });
+    expect(readConfig({ MINTMARK_TRUSTED_PROXIES }).certificateHeader).toBeUndefined();
+    expect(problemsOf({ MINTMARK_CLIENT_CERT_HEADER: 'xfcc' })).toEqual([
+      'MINTMARK_CLIENT_CERT_HEADER: has no use without MINTMARK_TRUSTED_PROXIES',
+    ]);
+    expect(problemsOf({ MINTMARK_TRUSTED_PROXIES, MINTMARK_CLIENT_CERT_HEADER: 'x-cert' })).toEqual([
+      'MINTMARK_CLIENT_CERT_HEADER: is not one of client-cert, xfcc, nginx, alb',
+    ]);
+  });
 });

@@ -201,7 +201,13 @@ async function openAdminAlone() {
   };
   await app.register(adminRoutes, {
     prefix: '/admin/v1',
-    settings: { issuer: testIssuer, trustedProxies: [], version: '0' },
+    settings: {
+      issuer: testIssuer,
+      trustedProxies: [],
+      version: '0',
+      certificateHeader: undefined,
+      isTrustedProxy: () => false,
+    },
     clock,
     exchange: unused,
     keyRing: { signer: unused, publicKeys: unused },

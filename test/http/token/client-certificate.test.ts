@@ -21,8 +21,13 @@ import { bundleOf, testNowMillis as now } from '../../support/tokens.ts';
 import { orders, tellStory } from './story.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'mintmark-tls-'));
+const ownTls = () => ({
+  MINTMARK_TLS_CERT: join(folder, 'cert.pem'),
+  MINTMARK_TLS_KEY: join(folder, 'key.pem'),
+});
 const form = { grant_type: 'client_credentials', client_id: orders, audience: 'alpha' };
 let house: TestHouse;
+let documents: readonly object[];
 let story: Awaited<ReturnType<typeof tellStory>>;
 let root: Issued;
 let otherRoot: Issued;
@@ -46,15 +51,12 @@ beforeAll(async () => {
     metadata: { name },
     spec: { bundle: { static: { keys } } },
   });
-  const documents = [
+  documents = [
     ...story.documents.filter(({ kind }) => kind !== 'TrustDomain'),
     domain('prod.test', ...bundleOf(story.domainKey).keys, rootJwk(root)), // one bundle for both kinds of SVID
     domain('other.test', rootJwk(otherRoot)),
   ];
-  house = await openHouse(documents, {
-    MINTMARK_TLS_CERT: join(folder, 'cert.pem'),
-    MINTMARK_TLS_KEY: join(folder, 'key.pem'),
-  });
+  house = await openHouse(documents, ownTls());
   await house.app.listen({ host: '127.0.0.1', port: 0 });
 });
 afterAll(async () => {
@@ -168,6 +170,19 @@ describe('a client certificate beside another credential', () => {
     for (const chain of [[leaf, middle], [stranger], []]) {
       expect(await post(chain, asserted)).toMatchObject({ status: 200 });
     }
+  });
+});
+
+describe('a certificate of a trusted proxy', () => {
+  it('is the proxy’s own, and not that of the client whose request it forwards', async () => {
+    const behind = await openHouse(documents, { ...ownTls(), MINTMARK_TRUSTED_PROXIES: '127.0.0.1' });
+    await behind.app.listen({ host: '127.0.0.1', port: 0 });
+    const socket = await openTls(behind.app, await showing(leaf, middle));
+    const { body } = await postOver(socket, form);
+    expect(await behind.eventOf(String(body.request_id))).toMatchObject({
+      reason: 'request.missing_parameter',
+    });
+    await behind.close();
   });
 });
 

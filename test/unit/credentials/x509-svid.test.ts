@@ -11,12 +11,15 @@ import {
   leafExtensions,
   makeRoot,
   rootJwk,
+  rsaKeys,
   signerExtensions,
+  signerKeyId,
   unknownExtension,
   uris,
   usage,
+  withKeyId,
 } from '../../support/svid-authority.ts';
-import { testNowMillis as now, testNowSeconds } from '../../support/tokens.ts';
+import { bundleOf, makeKey, testNowMillis as now, testNowSeconds } from '../../support/tokens.ts';
 import { makeDomain, ownTrustDomain, trusting } from '../../support/tokens-policy.ts';
 
 const spiffeId = 'spiffe://prod.example/orders';
@@ -146,6 +149,14 @@ describe('an X.509-SVID', () => {
     });
   });
 
+  it('is refused with an RSA exponent that makes each verification dear', async () => {
+    expect(await verify([(await leaf({ keys: await rsaKeys(65_537n) })).der])).toMatchObject({ spiffeId });
+    const dear = await leaf({ keys: await rsaKeys(2n ** 61n - 1n) });
+    await expect(verify([dear.der])).rejects.toMatchObject({
+      reason: 'credential.certificate_algorithm_refused',
+    });
+  });
+
   it('is refused with bytes after it, or when it is no certificate', async () => {
     const { der } = await leaf();
     for (const bytes of [Uint8Array.of(...der, 0), der.subarray(1), new Uint8Array()]) {
@@ -267,5 +278,48 @@ describe('a chain', () => {
     await expect(verify([(await leaf()).der], [])).rejects.toMatchObject({
       reason: 'credential.certificate_untrusted',
     });
+  });
+});
+
+describe('the roots of a trust domain', () => {
+  it('may have one name by the dozen', async () => {
+    const others = await Promise.all(Array.from({ length: 40 }, () => makeRoot(now, withKeyId())));
+    const signedBy = await makeRoot(now, withKeyId('0badcafe'));
+    const end = await leaf({ extensions: [...leafExtensions(spiffeId), signerKeyId('0badcafe')] }, signedBy);
+    expect(await verify([end.der], [...others, signedBy])).toMatchObject({ spiffeId });
+  });
+
+  it('come with its JWT keys from one fetch, and a new one is fetched when it is first seen', async () => {
+    const jwtKey = await makeKey('svid');
+    const successor = await makeRoot(now); // with the name of the one that it follows
+    const published = [root];
+    let fetches = 0;
+    const keySets = openKeySets({
+      fetchDocument: async () => {
+        fetches++;
+        const keys = [...bundleOf(jwtKey).keys, ...published.map(rootJwk), { kty: 'EC', use: 'x509-svid' }];
+        return { status: 200, body: JSON.stringify({ keys }) };
+      },
+      clock: { now: () => now },
+    });
+    const domain = makeDomain({ name: 'prod.example' });
+    const context = { keySets, trustDomain: ownTrustDomain };
+    const present = async (issuer: Issued) =>
+      verifyX509Svid([(await leaf({}, issuer)).der], trusting(domain), now, context);
+
+    expect(await present(root)).toMatchObject({ spiffeId });
+    expect((await keySets.bundleFor(domain).keys()).keys.map(({ kid }) => kid)).toEqual(['svid']);
+    expect([fetches, keySets.status()[0]?.keyCount]).toEqual([1, 2]);
+    published.push(successor);
+    expect(await present(successor)).toMatchObject({ spiffeId });
+    expect(fetches).toBe(2);
+    const unknown = await makeRoot(now, { name: 'CN=Unknown' });
+    for (const stranger of [unknown, unknown, await makeRoot(now)]) {
+      await expect(present(stranger)).rejects.toMatchObject({
+        reason: expect.stringMatching(/^credential.certificate_(untrusted|signature_invalid)$/),
+      });
+    }
+    expect(fetches).toBe(2); // once a minute
+    keySets.close();
   });
 });

@@ -41,6 +41,26 @@ describe('the three grants', () => {
     expect(jwt).toMatchObject({ audience: undefined, scopes: undefined, clientId: undefined });
   });
 
+  it('takes a certificate chain for client_credentials where there is no assertion', () => {
+    const chain = [Uint8Array.of(1, 2), Uint8Array.of(3)];
+    const withChain = (form: Record<string, string>) =>
+      readTokenForm(new URLSearchParams(form), undefined, chain);
+    const client = { grant_type: 'client_credentials', client_id: 'spiffe://a/b' };
+    expect(withChain(client)).toMatchObject({
+      clientId: 'spiffe://a/b',
+      clientAssertion: undefined,
+      credential: { lane: 'client_certificate', chain },
+    });
+    expect(withChain(credentials).credential).not.toHaveProperty('chain');
+    expect(withChain(bearer)).toMatchObject({
+      credential: { lane: 'assertion' },
+      clientAssertion: undefined,
+    });
+    expect(withChain(exchange)).toMatchObject({ credential: { lane: 'subject_token' } });
+    expect(() => withChain({ ...client, client_id: '' })).toThrow('client_id');
+    expect(() => withChain({ ...client, client_assertion_type: jwtSpiffe })).toThrow('client_assertion');
+  });
+
   it('reads jwt-bearer, ignoring a client_assertion_type without its assertion', () => {
     const request = read({ ...bearer, client_assertion_type: jwtBearer });
     expect(request.credential).toMatchObject({ lane: 'assertion', declaredType: 'any' });
