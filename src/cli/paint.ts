@@ -13,7 +13,7 @@ export function createPaint(
   return (colour, text) => (isColoured ? styleText(colour, text, { validateStream: false }) : text);
 }
 
-/** Text from elsewhere, on one line and unable to steer the terminal. */
+/** Text from elsewhere, on one line and unable to steer the terminal, or to be read in another order than it is written. */
 export function plain(text: string): string {
-  return stripVTControlCharacters(text).replace(/\p{Cc}/gu, '�');
+  return stripVTControlCharacters(text).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, '�');
 }

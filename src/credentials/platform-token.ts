@@ -7,7 +7,7 @@ import { echo, echoAll } from './echo.ts';
 import { checkRequirements, identityFrom, type PlatformProof } from './issuer-claims.ts';
 import type { KeySets } from './jwks.ts';
 import type { CompactJws } from './jwt.ts';
-import { verifySignature } from './signature.ts';
+import { type TriedKeys, verifySignature } from './signature.ts';
 import {
   checkAudience,
   checkLifetime,
@@ -97,10 +97,11 @@ async function findIssuer(
   }
   const fitting = issuers.filter((issuer) => !refusals.has(issuer));
   const holding: TrustedIssuer[] = [];
+  const tried: TriedKeys = new Map();
   let furthest: OAuthError | undefined;
   for (const issuer of fitting.length > 0 ? fitting : issuers) {
     // Where the signature holds, what the claims lack is the news; where it does not, they are only hearsay.
-    const refusal = (await signatureRefusal(jws, issuer, keySets)) ?? refusals.get(issuer);
+    const refusal = (await signatureRefusal(jws, issuer, keySets, tried)) ?? refusals.get(issuer);
     if (refusal === undefined) holding.push(issuer);
     else furthest = furtherOf(furthest, refusal);
   }
@@ -130,6 +131,7 @@ async function signatureRefusal(
   jws: CompactJws,
   issuer: TrustedIssuer,
   keySets: KeySets,
+  tried: TriedKeys,
 ): Promise<OAuthError | undefined> {
   const { name, algorithms } = issuer.platform;
   try {
@@ -140,7 +142,7 @@ async function signatureRefusal(
         `alg: ${name} signs with ${echoAll(algorithms)}, actual ${actual}`,
       );
     }
-    await verifySignature(jws, keySets.keysFor(issuer));
+    await verifySignature(jws, keySets.keysFor(issuer), tried);
     return undefined;
   } catch (error) {
     return refusalOf(error);

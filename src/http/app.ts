@@ -1,6 +1,12 @@
 /** The Fastify application: limits, headers, and which plugin owns which path. The only room that knows a status code. */
 import helmet from '@fastify/helmet';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
 import { v7RequestId } from '../core/request-id.ts';
 import { adminMetadataRoutes } from './admin/metadata.ts';
 import { adminRoutes } from './admin/routes.ts';
@@ -13,6 +19,7 @@ import { bodyLimitBytes, tokenRoutes } from './token-routes.ts';
 
 const maxHeaderBytes = 24 * 1024;
 const requestTimeoutMillis = 10_000;
+const timeoutCheckMillis = 1_000; // Node looks for requests past their time every 30 s only
 const keepAliveTimeoutMillis = 65_000; // longer than the idle timeout of common load balancers (60 s)
 
 /** Builds the application without listening. Every answer carries the request's id in `x-request-id`. */
@@ -28,8 +35,16 @@ export async function buildApp(
     keepAliveTimeout: keepAliveTimeoutMillis,
     trustProxy:
       dependencies.settings.trustedProxies.length === 0 ? false : [...dependencies.settings.trustedProxies],
-    http: { maxHeaderSize: maxHeaderBytes, headersTimeout: requestTimeoutMillis },
+    http: {
+      maxHeaderSize: maxHeaderBytes,
+      headersTimeout: requestTimeoutMillis,
+      connectionsCheckingInterval: timeoutCheckMillis,
+    },
     genReqId: () => v7RequestId(dependencies.clock.now()), // never the caller's own header
+    // A URL that is none: answered like any other path, and not echoed.
+    frameworkErrors: (_error, request, reply) => {
+      void sendNotFound(request, reply as FastifyReply);
+    },
     return503OnClosing: false, // what still arrives is answered, with Connection: close
     forceCloseConnections: 'idle',
   });
@@ -50,9 +65,7 @@ export async function buildApp(
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
   });
-  app.setNotFoundHandler((request, reply) =>
-    reply.code(404).send({ error: 'not_found', request_id: request.id }),
-  );
+  app.setNotFoundHandler(sendNotFound);
   app.setErrorHandler((error, request, reply) => {
     request.log.error({ err: error }, 'request failed');
     return reply.code(500).send({ error: 'server_error', request_id: request.id });
@@ -66,4 +79,11 @@ export async function buildApp(
   await app.register(adminMetadataRoutes, dependencies);
   await app.register(adminRoutes, { ...dependencies, prefix: '/admin/v1' });
   return app;
+}
+
+function sendNotFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return reply
+    .code(404)
+    .header('x-request-id', request.id)
+    .send({ error: 'not_found', request_id: request.id });
 }

@@ -7,6 +7,7 @@ import type { TokenRequest } from '../core/request.ts';
 import { readAgentlessRequest } from './agentless-request.ts';
 import type { HttpDependencies } from './dependencies.ts';
 import { sendRefusal, sendToken } from './oauth-reply.ts';
+import { requirePlainRequest } from './plain-request.ts';
 import { remoteAddressOf } from './remote-address.ts';
 import { readTokenForm } from './token-form.ts';
 
@@ -22,7 +23,11 @@ export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { e
       return asked;
     };
     try {
-      const token = await exchange({ requestId: request.id, remoteAddress: remoteAddressOf(request), read: remember });
+      const token = await exchange({
+        requestId: request.id,
+        remoteAddress: remoteAddressOf(request),
+        read: remember,
+      });
       return sendToken(reply, token, { isTokenExchange });
     } catch (error) {
       return sendRefusal(request, reply, error, settings.issuer);
@@ -45,7 +50,7 @@ export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { e
     recordUnreadable(form);
     form.post<{ Body: { form: URLSearchParams } | undefined }>(paths.token, (request, reply) =>
       answer(request, reply, () => {
-        if (request.url.includes('?')) refuse('request.query_parameters');
+        requirePlainRequest(request);
         const { form: parameters } = request.body ?? refuse('request.content_type');
         return readTokenForm(parameters, request.headers.authorization);
       }),
@@ -56,7 +61,7 @@ export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { e
     recordUnreadable(json);
     json.post(paths.agentlessToken, (request, reply) =>
       answer(request, reply, () => {
-        if (request.url.includes('?')) refuse('request.query_parameters');
+        requirePlainRequest(request);
         return readAgentlessRequest(request.headers.authorization, request.body);
       }),
     );
@@ -72,6 +77,10 @@ const reasonByStatus: Readonly<Record<number, Reason>> = {
 
 /** What Fastify refused before a handler ran, in our words; anything else is our own fault. */
 function unreadable(error: unknown): OAuthError {
+  // Node has ended the connection: by `requestTimeout`, or because the caller went away.
+  if (error instanceof Error && 'code' in error && error.code === 'ECONNRESET') {
+    return new OAuthError('request.timeout', { cause: error });
+  }
   const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500;
   const reason = reasonByStatus[status] ?? 'server.unexpected';
   return new OAuthError(reason, { cause: error });
