@@ -17,3 +17,14 @@ export function createPaint(
 export function plain(text: string): string {
   return stripVTControlCharacters(text).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu, '�');
 }
+
+/** One line of JSON, which a terminal may be shown too: what could steer it is escaped (RFC 8259 §7), so nothing is lost. */
+export function plainJson(value: unknown): string {
+  return JSON.stringify(value).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escapeUnits);
+}
+
+/** As UTF-16, since `\u` has four digits only. */
+function escapeUnits(character: string): string {
+  const units = character.split('').map((unit) => unit.charCodeAt(0).toString(16).padStart(4, '0'));
+  return units.map((digits) => `\\u${digits}`).join('');
+}

@@ -7,7 +7,7 @@ import { type ValidateOptions, validate } from './commands/validate.ts';
 import { why } from './commands/why.ts';
 import type { CliDependencies } from './dependencies.ts';
 import { CommandFailure, exitCodes } from './exit.ts';
-import { createPaint } from './paint.ts';
+import { createPaint, plainJson } from './paint.ts';
 
 const environmentHelp = `
 Environment:
@@ -105,7 +105,7 @@ function reportFailure(error: unknown, { err, environment }: CliDependencies, is
   const message = error instanceof Error ? error.message : String(error);
   const body = error instanceof CommandFailure ? error.body : undefined;
   if (isJson) {
-    err.write(`${JSON.stringify(body ?? { error: message })}\n`);
+    err.write(`${plainJson(body ?? { error: message })}\n`);
   } else {
     const paint = createPaint(err.isTerminal, environment);
     err.write(`${paint('red', 'mintmark:')} ${message}\n`);

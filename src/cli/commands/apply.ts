@@ -6,7 +6,7 @@ import type { CliDependencies } from '../dependencies.ts';
 import { CommandFailure, type ExitCode, exitCodes, usageFailure } from '../exit.ts';
 import { explainProblem } from '../explain-problem.ts';
 import { mergePolicy } from '../merge-policy.ts';
-import { createPaint } from '../paint.ts';
+import { createPaint, plainJson } from '../paint.ts';
 import { countDiff, isEmpty, printDiff } from '../print-diff.ts';
 import { readPolicySources } from '../read-policy-sources.ts';
 
@@ -86,7 +86,7 @@ function report(
   { revision, diff: changes }: PolicyReplaced,
 ): void {
   if (json) {
-    out.write(`${JSON.stringify({ revision, diff: changes })}\n`);
+    out.write(`${plainJson({ revision, diff: changes })}\n`);
     return;
   }
   const paint = createPaint(out.isTerminal, environment);

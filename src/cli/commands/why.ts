@@ -3,7 +3,7 @@ import { openAdminClient, ServerRefused } from '../admin-client.ts';
 import type { CliDependencies } from '../dependencies.ts';
 import { CommandFailure, type ExitCode, exitCodes } from '../exit.ts';
 import { explainProblem } from '../explain-problem.ts';
-import { createPaint } from '../paint.ts';
+import { createPaint, plainJson } from '../paint.ts';
 import { eventSchema, printEvent } from '../print-event.ts';
 
 /** Exit code 1 where there is no such event. */
@@ -19,7 +19,7 @@ export async function why(
     throw new CommandFailure(explainProblem(error.problem), { body: error.problem });
   });
   if (options.json) {
-    out.write(`${JSON.stringify(found)}\n`);
+    out.write(`${plainJson(found)}\n`);
     return exitCodes.done;
   }
   const event = eventSchema.safeParse(found);

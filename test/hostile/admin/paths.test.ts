@@ -121,12 +121,14 @@ describe('a body that is made to cost much', () => {
     ['aliases of aliases', billionLaughs],
     ['a deep nest in YAML', `a: ${'['.repeat(20_000)}${']'.repeat(20_000)}`],
     ['a deep nest as a document', `[{kind: Resource, spec: ${'{a: '.repeat(2_000)}1${'}'.repeat(2_000)}}]`],
+    ['a mapping of 60,000 fields', Array.from({ length: 60_000 }, (_, n) => `k${n}: 1`).join('\n')],
     ['a tag of JavaScript', '!!js/function "process.exit()"'],
-  ])('is refused soon: %s', async (_name, payload) => {
-    const started = performance.now();
+  ])('is refused at a fair cost: %s', async (_name, payload) => {
+    const before = process.cpuUsage();
     const response = await yaml(payload);
     expect([response.statusCode, response.json().type]).toEqual([422, 'urn:mintmark:problem:policy-refused']);
-    expect(performance.now() - started).toBeLessThan(5_000);
+    // Time of the processor, not of the clock: other tests run beside this one.
+    expect(process.cpuUsage(before).user / 1e6).toBeLessThan(8);
     expect((await callAdmin(house.app, '/status')).statusCode).toBe(200);
     const event = await house.eventOf(response.json().request_id);
     expect(event).toMatchObject({ outcome: 'refused', reason: 'admin.policy_refused', actor: 'bootstrap' });
