@@ -236,19 +236,8 @@ async function applyPolicyFile(policyBook: PolicyBook, path: string, attemptsLef
 }
 
 function readinessOf(stores: SqlStores, redis: RedisStores | undefined): readonly ReadinessCheck[] {
-  const database: ReadinessCheck = { name: 'database', run: oneAtATime(() => stores.ping()) };
-  return redis ? [database, { name: 'redis', run: oneAtATime(() => redis.ping()) }] : [database];
-}
-
-/** Anyone may ask whether we are ready; however many ask at once, the dependency is asked once. */
-function oneAtATime(work: () => Promise<void>): () => Promise<void> {
-  let underWay: Promise<void> | undefined;
-  return () => {
-    underWay ??= work().finally(() => {
-      underWay = undefined;
-    });
-    return underWay;
-  };
+  const database: ReadinessCheck = { name: 'database', run: () => stores.ping() };
+  return redis ? [database, { name: 'redis', run: () => redis.ping() }] : [database];
 }
 
 /** Runs the work again and again, one at a time; returns how to stop. */

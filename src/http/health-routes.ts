@@ -24,11 +24,22 @@ export async function reportReadiness(
   isDraining: boolean,
 ): Promise<{ readonly isReady: boolean; readonly checks: Readonly<Record<string, string>> }> {
   const outcomes = await Promise.all(
-    readiness.map(async ({ name, run }) => [name, await outcomeOf(run)] as const),
+    readiness.map(async (check) => [check.name, await sharedOutcomeOf(check)] as const),
   );
   const draining: (readonly [string, string])[] = isDraining ? [['server', 'draining']] : [];
   const checks = Object.fromEntries([...outcomes, ...draining]);
   return { isReady: Object.values(checks).every((outcome) => outcome === 'ok'), checks };
+}
+
+/** Anyone may ask whether we are ready: however many ask at once, a dependency is asked once. */
+const underWay = new WeakMap<ReadinessCheck, Promise<string>>();
+
+function sharedOutcomeOf(check: ReadinessCheck): Promise<string> {
+  const known = underWay.get(check);
+  if (known !== undefined) return known;
+  const outcome = outcomeOf(check.run).finally(() => underWay.delete(check));
+  underWay.set(check, outcome);
+  return outcome;
 }
 
 /** `ok`, or a word that gives away neither host names nor credentials of the dependency. */

@@ -4,6 +4,7 @@ import { eventSchema, printEvent } from '../../../src/cli/print-event.ts';
 import { readKeySet } from '../../../src/credentials/jwk.ts';
 import { readCompactJws } from '../../../src/credentials/jwt.ts';
 import { verifySignature } from '../../../src/credentials/signature.ts';
+import { reportReadiness } from '../../../src/http/health-routes.ts';
 import { tellStory } from '../../http/token/story.ts';
 import { newAddress, openHouse, postForm, type TestHouse, testIssuer } from '../../support/house.ts';
 import { bundleOf, jwksOf, makeKey, signToken, times } from '../../support/tokens.ts';
@@ -54,8 +55,31 @@ describe('X-Forwarded-For', () => {
       last = (await ask('x', {}, { from: '10.1.1.1', forwarded })).statusCode;
     }
     expect(last).toBe(429);
+    const past = house
+      .log()
+      .split('\n')
+      .filter((line) => line.includes('"server.rate_limited"'));
+    expect(past.map((line) => JSON.parse(line).level)).toEqual([20]); // debug, which a server in service does not write
     expect((await ask('x', {}, { from: '10.1.1.1', forwarded: '198.51.100.10' })).statusCode).toBe(401);
   });
+});
+
+it('asks a dependency once, however many ask whether we are ready', async () => {
+  let asked = 0;
+  const check = {
+    name: 'database',
+    run: async () => {
+      asked += 1;
+      await new Promise(setImmediate);
+      if (asked === 2) throw new Error('postgres://mintmark:secret@db.internal is gone');
+    },
+  };
+  const many = () => Promise.all(Array.from({ length: 50 }, () => reportReadiness([check], false)));
+  expect(new Set((await many()).map(({ checks }) => checks.database))).toEqual(new Set(['ok']));
+  expect(asked).toBe(1);
+  expect(new Set((await many()).map(({ checks }) => checks.database))).toEqual(new Set(['unavailable']));
+  expect((await many()).every(({ isReady }) => isReady)).toBe(true); // the refusal was not kept
+  expect(asked).toBe(3);
 });
 
 it('gives one token for a one-time credential, however many ask for it at once and by whichever lane', async () => {

@@ -118,9 +118,9 @@ it('ends what is not whole after ten seconds, not when Node gets round to it', a
   const whole = request('/oauth/token', [formType], form);
   const stranger = request('/admin/v1/policy', ['Content-Type: application/json'], 'x'.repeat(1000), 'PUT');
   const slow = [whole.slice(0, -10), 'POST /oauth/token HTTP/1.1\r\n', '', stranger.slice(0, -990)];
-  const answers = await Promise.all(slow.map((bytes) => readToEnd(story.server.url, bytes, 20_000)));
+  const answers = await Promise.all(slow.map((bytes) => readToEnd(story.server.url, bytes, 25_000)));
   expect(answers.map(({ status }) => status)).toEqual([408, 408, 408, 401]);
-  expect(performance.now() - started).toBeLessThan(14_000);
+  expect(performance.now() - started).toBeLessThan(20_000);
   await expect.poll(() => story.server.output()).toContain('"request.timeout"');
   expect((await readToEnd(story.server.url, whole)).status).toBe(200);
 });
