@@ -82,7 +82,7 @@ const proxiesSchema = z
       .filter(Boolean),
   )
   .refine(
-    (addresses) => addresses.every((address) => isIP(address.split('/')[0] ?? '') !== 0),
+    (addresses) => addresses.every(isAddressOrRange),
     'is not a comma-separated list of IP addresses or CIDR ranges',
   );
 
@@ -199,6 +199,16 @@ function readFromFile(name: (typeof fileNames)[number], given: NodeJS.ProcessEnv
       `${name}_FILE: cannot be read (${error instanceof Error && 'code' in error ? error.code : 'error'})`,
     );
   }
+}
+
+/** An address, or a range of them that does not trust everybody. */
+function isAddressOrRange(text: string): boolean {
+  const [address = '', prefix, ...rest] = text.split('/');
+  const version = isIP(address);
+  if (version === 0 || address.includes('%') || rest.length > 0) return false;
+  return (
+    prefix === undefined || (/^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128))
+  );
 }
 
 function issuerProblem(text: string): string | undefined {
