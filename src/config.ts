@@ -88,7 +88,7 @@ const proxiesSchema = z
       .filter(Boolean),
   )
   .refine(
-    (addresses) => addresses.every((address) => isIP(address.split('/')[0] ?? '') !== 0),
+    (addresses) => addresses.every(isAddressOrRange),
     'is not a comma-separated list of IP addresses or CIDR ranges',
   );
 
@@ -243,6 +243,16 @@ function readTls(
     problems.push(`MINTMARK_TLS_CERT and MINTMARK_TLS_KEY: cannot be read as files in PEM (${code})`);
     return undefined;
   }
+}
+
+/** An address, or a range of them that does not trust everybody. */
+function isAddressOrRange(text: string): boolean {
+  const [address = '', prefix, ...rest] = text.split('/');
+  const version = isIP(address);
+  if (version === 0 || address.includes('%') || rest.length > 0) return false;
+  return (
+    prefix === undefined || (/^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= (version === 4 ? 32 : 128))
+  );
 }
 
 function issuerProblem(text: string): string | undefined {

@@ -14,7 +14,7 @@ export function createPaint(
 }
 
 /** What steers a terminal, or makes a line read otherwise than it is written (U+202E and its like). */
-const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
 /** Text from elsewhere, on one line and unable to steer the terminal. */
 export function plain(text: string): string {

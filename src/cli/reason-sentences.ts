@@ -5,7 +5,7 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'request.malformed': 'the request could not be read',
   'request.content_type': 'the body came with a content type that the endpoint does not read',
   'request.too_large': 'the request was too large',
-  'request.timeout': 'the request took too long to arrive',
+  'request.timeout': 'the request took too long to arrive, or its caller went away before it was whole',
   'request.query_parameters': 'parameters stood in the query string, where logs would keep them',
   'request.repeated_parameter': 'a parameter that may appear once was repeated',
   'request.missing_parameter': 'a required parameter was missing',

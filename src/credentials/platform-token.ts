@@ -8,7 +8,7 @@ import { echo, echoAll } from './echo.ts';
 import { checkRequirements, identityFrom, type PlatformProof, readableClaims } from './issuer-claims.ts';
 import type { KeySets } from './jwks.ts';
 import type { CompactJws } from './jwt.ts';
-import { verifySignature } from './signature.ts';
+import { type TriedKeys, verifySignature } from './signature.ts';
 import {
   checkAudience,
   checkForeignAudiences,
@@ -105,10 +105,11 @@ async function findIssuer(
   }
   const fitting = issuers.filter((issuer) => !refusals.has(issuer));
   const holding: TrustedIssuer[] = [];
+  const tried: TriedKeys = new Map();
   let furthest: OAuthError | undefined;
   for (const issuer of fitting.length > 0 ? fitting : issuers) {
     // Where the signature holds, what the claims lack is the news; where it does not, they are only hearsay.
-    const refusal = (await signatureRefusal(jws, issuer, context)) ?? refusals.get(issuer);
+    const refusal = (await signatureRefusal(jws, issuer, context, tried)) ?? refusals.get(issuer);
     if (refusal === undefined) holding.push(issuer);
     else furthest = furtherOf(furthest, refusal);
   }
@@ -139,6 +140,7 @@ async function signatureRefusal(
   jws: CompactJws,
   issuer: TrustedIssuer,
   context: PlatformTokenContext,
+  tried: TriedKeys,
 ): Promise<OAuthError | undefined> {
   const { name, algorithms, review } = issuer.platform;
   const { tokenReview, allowPrivateHosts } = issuer.keys;
@@ -151,7 +153,7 @@ async function signatureRefusal(
       );
     }
     if (tokenReview === undefined) {
-      await verifySignature(jws, context.keySets.keysFor(issuer));
+      await verifySignature(jws, context.keySets.keysFor(issuer), tried);
     } else if (review === undefined) {
       refuse('credential.key_unknown', `${name} reviews no tokens`);
     } else {

@@ -8,11 +8,19 @@ import type { CompactJws } from './jwt.ts';
 
 const maxKeysTried = 4;
 
+/** What came of the keys that were tried on one token, by their fingerprints. */
+export type TriedKeys = Map<string, Promise<boolean>>;
+
 /**
- * Resolves when one of the source's keys made the token's signature. Throws `credential.key_unknown`,
+ * Resolves when one of the source's keys made the token's signature. With `tried`, a key that several sources publish is
+ * tried once: a stranger's token must not cost a signature for each of the issuers behind one `iss`. Throws `credential.key_unknown`,
  * `credential.algorithm_refused`, `credential.signature_invalid` or `credential.keys_unavailable`.
  */
-export async function verifySignature(jws: CompactJws, source: KeySource): Promise<void> {
+export async function verifySignature(
+  jws: CompactJws,
+  source: KeySource,
+  tried: TriedKeys = new Map(),
+): Promise<void> {
   const { algorithm, kid } = jws;
   const inForce = source.keys();
   let keys = inForce instanceof Promise ? await inForce : inForce;
@@ -34,9 +42,17 @@ export async function verifySignature(jws: CompactJws, source: KeySource): Promi
     );
   }
   for (const key of usable.slice(0, maxKeysTried)) {
-    if (await isSignedBy(jws, await importKey(key, algorithm))) return;
+    if (await isSignedByOnce(jws, key, tried)) return;
   }
   refuse('credential.signature_invalid', `kid ${echo(kid)}, alg ${echo(algorithm)}`);
+}
+
+function isSignedByOnce(jws: CompactJws, key: VerificationKey, tried: TriedKeys): Promise<boolean> {
+  const known = tried.get(key.fingerprint);
+  if (known !== undefined) return known;
+  const verdict = importKey(key, jws.algorithm).then((imported) => isSignedBy(jws, imported));
+  tried.set(key.fingerprint, verdict);
+  return verdict;
 }
 
 function keysNamed(keys: KeySet, kid: string | undefined): readonly VerificationKey[] {

@@ -21,7 +21,8 @@ export function sendToken(reply: FastifyReply, token: MintedToken, options: { is
 export function sendRefusal(request: FastifyRequest, reply: FastifyReply, error: unknown, issuer: string) {
   const refusal = OAuthError.from(error);
   const status = statusOf(refusal);
-  const level = status >= 500 ? 'error' : 'info';
+  // Past the cap a stranger writes no event, and no line of an ordinary log either.
+  const level = status >= 500 ? 'error' : status === 429 ? 'debug' : 'info';
   request.log[level](
     {
       reason: refusal.reason,

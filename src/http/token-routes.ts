@@ -8,6 +8,7 @@ import { readAgentlessRequest } from './agentless-request.ts';
 import type { HttpDependencies } from './dependencies.ts';
 import { presentedChain } from './forwarded-certificate.ts';
 import { sendRefusal, sendToken } from './oauth-reply.ts';
+import { requirePlainRequest } from './plain-request.ts';
 import { remoteAddressOf } from './remote-address.ts';
 import { parseForm, readTokenForm } from './token-form.ts';
 
@@ -50,7 +51,7 @@ export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { e
     recordUnreadable(form);
     form.post<{ Body: { form: string } | undefined }>(paths.token, (request, reply) =>
       answer(request, reply, () => {
-        if (request.url.includes('?')) refuse('request.query_parameters');
+        requirePlainRequest(request);
         const { form: text } = request.body ?? refuse('request.content_type');
         return readTokenForm(
           parseForm(text),
@@ -65,7 +66,7 @@ export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { e
     recordUnreadable(json);
     json.post(paths.agentlessToken, (request, reply) =>
       answer(request, reply, () => {
-        if (request.url.includes('?')) refuse('request.query_parameters');
+        requirePlainRequest(request);
         return readAgentlessRequest(request.headers.authorization, request.body);
       }),
     );
@@ -81,6 +82,10 @@ const reasonByStatus: Readonly<Record<number, Reason>> = {
 
 /** What Fastify refused before a handler ran, in our words; anything else is our own fault. */
 function unreadable(error: unknown): OAuthError {
+  // Node has ended the connection: by `requestTimeout`, or because the caller went away.
+  if (error instanceof Error && 'code' in error && error.code === 'ECONNRESET') {
+    return new OAuthError('request.timeout', { cause: error });
+  }
   const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500;
   const reason = reasonByStatus[status] ?? 'server.unexpected';
   return new OAuthError(reason, { cause: error });

@@ -126,6 +126,17 @@ describe('readConfig', () => {
     expect(problems.join()).not.toContain('canary');
   });
 
+  it.each(['0.0.0.0/0', '::/0', '10.0.0.0/33', '10.0.0.0/', '10.0.0.0/8/9', '10.0.0.0/8.5', 'fe80::1%eth0'])(
+    'refuses the proxies %s, and takes a range and an address',
+    (proxies) => {
+      expect(problemsOf({ MINTMARK_TRUSTED_PROXIES: proxies })).toEqual([
+        expect.stringContaining('MINTMARK_TRUSTED_PROXIES: is not a comma-separated'),
+      ]);
+      const { trustedProxies } = readConfig({ MINTMARK_TRUSTED_PROXIES: '10.0.0.0/8, fd00::/128,127.0.0.1' });
+      expect(trustedProxies).toEqual(['10.0.0.0/8', 'fd00::/128', '127.0.0.1']);
+    },
+  );
+
   it('reports every problem at once', () => {
     expect(problemsOf({ MINTMARK_X: '1', MINTMARK_LISTEN: 'x', MINTMARK_TRUST_DOMAIN: '-A-' })).toHaveLength(
       3,

@@ -27,6 +27,7 @@ const neverIpv4 = blockList([
   '224.0.0.0/4', // multicast
   '240.0.0.0/4', // reserved, and broadcast
   '100.100.100.200/32', // a metadata service within carrier-grade NAT
+  '168.63.129.16/32', // Azure's own, on every virtual machine
   '192.0.0.192/32',
 ]);
 /** Global unicast. All else is refused: mapped and translated IPv4 (::ffff:0:0/96, 64:ff9b::/96) would hide an address. */

@@ -39,7 +39,11 @@ function readDocuments(text: string, options: ReadOptions): PolicySource[] {
     ]);
   }
   const lines = new LineCounter();
-  const parsed = parseAllDocuments(text.replace(/^\uFEFF/, ''), { lineCounter: lines, prettyErrors: false });
+  const parsed = parseAllDocuments(text.replace(/^\uFEFF/, ''), {
+    lineCounter: lines,
+    prettyErrors: false,
+    uniqueKeys: false, // `refuseOddKeys` does it: the library compares each key with all before it, for minutes
+  });
   const documents: readonly Document.Parsed[] = Array.isArray(parsed) ? parsed : [];
   const problems = documents.flatMap((document) =>
     // A warning is about something that would be passed over: an unknown tag, an unknown directive.
@@ -100,22 +104,28 @@ function toValue(
   }
 }
 
-/** A key that is no string (a list, a number, nothing) would be turned into one in silence. */
+/**
+ * A key that is no string (a list, a number, nothing) would be turned into one in silence, and of two that are the same
+ * the last would win in silence.
+ */
 function refuseOddKeys(node: unknown, lines: LineCounter, options: ReadOptions): void {
   if (isSeq(node)) for (const item of node.items) refuseOddKeys(item, lines, options);
   if (!isMap(node)) return;
+  const names = new Set<string>();
   for (const { key, value } of node.items) {
-    const isString = isJsonObject(key) && 'value' in key && typeof key.value === 'string';
-    if (!isString) {
-      const line = isNode(key) && key.range ? lines.linePos(key.range[0]).line : undefined;
+    const line = isNode(key) && key.range ? lines.linePos(key.range[0]).line : undefined;
+    if (!isJsonObject(key) || !('value' in key) || typeof key.value !== 'string') {
       throw new PolicyRefused([problem(options, line, 'a field name must be a string: quote it')]);
     }
+    if (names.has(key.value)) {
+      throw new PolicyRefused([problem(options, line, 'a field stands twice in one mapping: keep one')]);
+    }
+    names.add(key.value);
     refuseOddKeys(value, lines, options);
   }
 }
 
 function syntaxSentence(code: string, message: string): string {
-  if (code === 'DUPLICATE_KEY') return 'a field stands twice in one mapping: keep one';
   if (code === 'TAG_RESOLVE_FAILED') return 'holds a YAML tag that is not known here: leave it out';
   return `is not valid YAML or JSON: ${message.split('\n')[0] ?? ''}`;
 }

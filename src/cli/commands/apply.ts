@@ -87,8 +87,7 @@ function report(
   { sources, replaced: { revision, diff: changes, warnings } }: Sent,
 ): void {
   if (json) {
-    out.write(`${plainJson({ revision, diff: changes, warnings })}
-`);
+    out.write(`${plainJson({ revision, diff: changes, warnings })}\n`);
     return;
   }
   const applied = new Set(sources.map(({ value }) => documentLabel(value)));

@@ -1,7 +1,7 @@
 /** What the commands print for people. */
 import { describe, expect, it } from 'vitest';
 import { explainProblem, parseField } from '../../../src/cli/explain-problem.ts';
-import { createPaint, plain } from '../../../src/cli/paint.ts';
+import { createPaint, plain, plainJson } from '../../../src/cli/paint.ts';
 import { printDiff } from '../../../src/cli/print-diff.ts';
 import { printEvent } from '../../../src/cli/print-event.ts';
 import { reasonSentences, sentenceOf } from '../../../src/cli/reason-sentences.ts';
@@ -21,7 +21,16 @@ describe('colour', () => {
 
   it('is not in the hands of what is printed', () => {
     expect(plain('a\u001b[31mb\u001b]8;;https://evil.test\u0007c\nd\u009bm')).not.toMatch(/\p{Cc}/u);
+    expect(plain('a\u202egnp.exe\u2028b\ud800')).toBe('a�gnp.exe�b�');
     expect(plain('naïve 名前')).toBe('naïve 名前');
+  });
+
+  it('is not in the hands of what is printed as JSON, which says the same', () => {
+    const value = { text: 'a\u009b31m\u202eb\u{e0041}\u2028 naïve 名前 😀', n: [1] };
+    const line = plainJson(value);
+    expect(line).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+    expect(line).toContain('naïve 名前 😀');
+    expect(JSON.parse(line)).toEqual(value);
   });
 });
 
