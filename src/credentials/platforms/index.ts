@@ -1,11 +1,13 @@
 /** The platforms whose tokens can be registered: one line each. */
 import type { Platform } from '../../core/platform.ts';
 import { githubActions } from './github-actions/index.ts';
+import { gitlabCi } from './gitlab-ci/index.ts';
 import { kubernetes } from './kubernetes/index.ts';
 import { oidc } from './oidc/index.ts';
 
 export const platforms: readonly Platform[] = [
   githubActions, //
+  gitlabCi,
   kubernetes,
   oidc,
 ];
