@@ -4,10 +4,12 @@ import { githubActions } from './github-actions/index.ts';
 import { gitlabCi } from './gitlab-ci/index.ts';
 import { kubernetes } from './kubernetes/index.ts';
 import { oidc } from './oidc/index.ts';
+import { terraformCloud } from './terraform-cloud/index.ts';
 
 export const platforms: readonly Platform[] = [
   githubActions, //
   gitlabCi,
   kubernetes,
   oidc,
+  terraformCloud,
 ];
