@@ -1,5 +1,6 @@
 /** The platforms whose tokens can be registered: one line each. */
 import type { Platform } from '../../core/platform.ts';
+import { circleci } from './circleci/index.ts';
 import { githubActions } from './github-actions/index.ts';
 import { gitlabCi } from './gitlab-ci/index.ts';
 import { kubernetes } from './kubernetes/index.ts';
@@ -7,7 +8,8 @@ import { oidc } from './oidc/index.ts';
 import { terraformCloud } from './terraform-cloud/index.ts';
 
 export const platforms: readonly Platform[] = [
-  githubActions, //
+  circleci, //
+  githubActions,
   gitlabCi,
   kubernetes,
   oidc,
