@@ -9,6 +9,8 @@ import { makeIssuer, ownTrustDomain, verifierFor } from './tokens-policy.ts';
 export interface Vectors {
   readonly issuer: string;
   readonly require?: Readonly<Record<string, string>>;
+  /** What the document accepts, where it is not our own issuer. */
+  readonly audiences?: readonly string[];
   readonly header: JsonObject;
   readonly claims: JsonObject;
   readonly accepted: readonly { readonly name: string; readonly change: object; readonly path: string }[];
@@ -23,6 +25,7 @@ export function describeVectors(platform: Platform, vectors: Vectors): void {
       platform,
       issuerUrl: vectors.issuer,
       keys: { jwks: jwksOf(key) },
+      ...(vectors.audiences === undefined ? {} : { audiences: vectors.audiences }),
       require: Object.entries(vectors.require ?? {}).map(([path, value]) => ({ path, values: [value] })),
     });
     const verify = verifierFor(issuer);

@@ -1,5 +1,6 @@
 /** The platforms whose tokens can be registered: one line each. */
 import type { Platform } from '../../core/platform.ts';
+import { azureDevops } from './azure-devops/index.ts';
 import { buildkite } from './buildkite/index.ts';
 import { circleci } from './circleci/index.ts';
 import { githubActions } from './github-actions/index.ts';
@@ -9,7 +10,8 @@ import { oidc } from './oidc/index.ts';
 import { terraformCloud } from './terraform-cloud/index.ts';
 
 export const platforms: readonly Platform[] = [
-  buildkite, //
+  azureDevops, //
+  buildkite,
   circleci,
   githubActions,
   gitlabCi,
