@@ -45,7 +45,7 @@ export interface PlatformProof {
 export function identityFrom(proof: PlatformProof, trustDomain: string): Identity {
   const { issuer, jws, subject, audiences, expiresAt } = proof;
   const { claims } = jws;
-  const path = issuer.subject.render(claims);
+  const path = issuer.subject.render(issuer.platform.subjectClaims?.(claims) ?? claims);
   const spiffeId = path === undefined ? undefined : parseSpiffeId(`spiffe://${trustDomain}${path}`);
   if (spiffeId === undefined) {
     const read = issuer.subject.claimPaths.map((claimPath) => `${claimPath} ${describe(claims, claimPath)}`);

@@ -1,6 +1,7 @@
 /** The platforms whose tokens can be registered: one line each. */
 import type { Platform } from '../../core/platform.ts';
 import { azureDevops } from './azure-devops/index.ts';
+import { bitbucket } from './bitbucket/index.ts';
 import { buildkite } from './buildkite/index.ts';
 import { circleci } from './circleci/index.ts';
 import { githubActions } from './github-actions/index.ts';
@@ -11,6 +12,7 @@ import { terraformCloud } from './terraform-cloud/index.ts';
 
 export const platforms: readonly Platform[] = [
   azureDevops, //
+  bitbucket,
   buildkite,
   circleci,
   githubActions,
