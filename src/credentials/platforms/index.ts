@@ -9,6 +9,7 @@ import { gitlabCi } from './gitlab-ci/index.ts';
 import { kubernetes } from './kubernetes/index.ts';
 import { oidc } from './oidc/index.ts';
 import { terraformCloud } from './terraform-cloud/index.ts';
+import { vercel } from './vercel/index.ts';
 
 export const platforms: readonly Platform[] = [
   azureDevops, //
@@ -20,4 +21,5 @@ export const platforms: readonly Platform[] = [
   kubernetes,
   oidc,
   terraformCloud,
+  vercel,
 ];
