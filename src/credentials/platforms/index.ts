@@ -7,6 +7,7 @@ import { circleci } from './circleci/index.ts';
 import { githubActions } from './github-actions/index.ts';
 import { gitlabCi } from './gitlab-ci/index.ts';
 import { kubernetes } from './kubernetes/index.ts';
+import { nomad } from './nomad/index.ts';
 import { oidc } from './oidc/index.ts';
 import { terraformCloud } from './terraform-cloud/index.ts';
 import { vercel } from './vercel/index.ts';
@@ -19,6 +20,7 @@ export const platforms: readonly Platform[] = [
   githubActions,
   gitlabCi,
   kubernetes,
+  nomad,
   oidc,
   terraformCloud,
   vercel,
