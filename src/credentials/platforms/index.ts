@@ -4,6 +4,7 @@ import { azureDevops } from './azure-devops/index.ts';
 import { bitbucket } from './bitbucket/index.ts';
 import { buildkite } from './buildkite/index.ts';
 import { circleci } from './circleci/index.ts';
+import { fly } from './fly/index.ts';
 import { githubActions } from './github-actions/index.ts';
 import { gitlabCi } from './gitlab-ci/index.ts';
 import { kubernetes } from './kubernetes/index.ts';
@@ -17,6 +18,7 @@ export const platforms: readonly Platform[] = [
   bitbucket,
   buildkite,
   circleci,
+  fly,
   githubActions,
   gitlabCi,
   kubernetes,
