@@ -10,6 +10,7 @@ import { gitlabCi } from './gitlab-ci/index.ts';
 import { kubernetes } from './kubernetes/index.ts';
 import { nomad } from './nomad/index.ts';
 import { oidc } from './oidc/index.ts';
+import { spacelift } from './spacelift/index.ts';
 import { terraformCloud } from './terraform-cloud/index.ts';
 import { vercel } from './vercel/index.ts';
 
@@ -24,6 +25,7 @@ export const platforms: readonly Platform[] = [
   kubernetes,
   nomad,
   oidc,
+  spacelift,
   terraformCloud,
   vercel,
 ];
