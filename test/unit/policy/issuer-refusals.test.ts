@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { compileText, exampleText, exampleWith, problemsOf } from './example-policy.ts';
+import { suggest } from '../../../src/core/policy/nearest-word.ts';
+import { compileText, context, exampleText, exampleWith, problemsOf } from './example-policy.ts';
 import { type Refusal, testRefusals } from './refusals.ts';
 
 const ecKey =
@@ -12,6 +13,8 @@ const clusterUrl = 'issuer: https://oidc.cluster.example';
 const clusterKeys = 'keys: { discovery: true }';
 const edgeKeys = `keys: { jwks: { keys: [ { kid: edge, ${ecKey} } ] } }`;
 const ciSubject = 'subject: /ci/{repository_id}';
+
+const platformNames = context.platforms.map(({ name }) => name);
 
 const issuerUrl = (title: string, url: string, message: string): Refusal => ({
   title: `an issuer URL ${title}`,
@@ -56,7 +59,7 @@ describe('Issuer documents', () => {
       by: 'platform: mainframe',
       document: 'Issuer/prod-cluster',
       field: 'spec.platform',
-      message: 'unknown platform "mainframe": known here: github-actions, kubernetes, oidc',
+      message: `unknown platform "mainframe": ${suggest('mainframe', platformNames)}`,
     },
     issuerUrl(
       'off https',
