@@ -27,6 +27,9 @@ export const oidc: Platform = {
     'organization_id',
     'terraform_organization_id',
     'terraform_workspace_id',
+    'owner_id',
+    'org_id',
+    'oidc.circleci.com/project-id',
     'azp',
   ],
 };
@@ -37,5 +40,6 @@ const sharedIssuers = [
   /^https:\/\/gitlab\.com(\/|$)/,
   /^https:\/\/accounts\.google\.com(\/|$)/,
   /^https:\/\/agent\.buildkite\.com(\/|$)/,
-  /^https:\/\/app\.terraform\.io(\/|$)/,
+  /^https:\/\/app\.(eu\.)?terraform\.io(\/|$)/,
+  /^https:\/\/oidc\.(circleci\.com|fly\.io|vercel\.com)\/?$/,
 ];
