@@ -29,6 +29,11 @@ export interface Platform {
   readonly hasUploadedKeys?: boolean;
   /** Whether a token must carry a `jti` and be accepted once, whatever a document says. */
   readonly isOneTime?: boolean;
+  /**
+   * The claims as a subject template reads them, where genuine values are not legal in a path. Pure and injective: two
+   * different claim sets that `check` lets pass never become one. `require` and conditions read the claims as signed.
+   */
+  readonly subjectClaims?: (claims: JsonObject) => JsonObject;
   /** What no document should need to write: returns the reason why these claims are refused, or undefined. */
   readonly check?: (claims: JsonObject) => string | undefined;
   /** Set where the credential is no JWT that published keys verify: what it is, and how it is proved instead. */

@@ -51,7 +51,7 @@ export interface PlatformProof {
 export function identityFrom(proof: PlatformProof, trustDomain: string): Identity {
   const { issuer, jws, subject, audiences, expiresAt } = proof;
   const claims = readableClaims(jws.claims, issuer);
-  const path = issuer.subject.render(claims);
+  const path = issuer.subject.render(issuer.platform.subjectClaims?.(claims) ?? claims);
   const spiffeId = path === undefined ? undefined : parseSpiffeId(`spiffe://${trustDomain}${path}`);
   if (spiffeId === undefined) {
     const read = issuer.subject.claimPaths.map((claimPath) => `${claimPath} ${describe(claims, claimPath)}`);

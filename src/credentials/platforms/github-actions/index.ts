@@ -13,6 +13,7 @@ export const githubActions: Platform = {
     return /^https:\/\/token\.actions\.githubusercontent\.com(\/|$)/.test(issuerUrl);
   },
   tenantClaims: ['repository_owner_id', 'repository_id', 'enterprise_id'],
+  nameClaims: ['sub', 'repository', 'repository_owner', 'enterprise', 'actor'],
   check,
 };
 
