@@ -43,6 +43,13 @@ export function compileTrustDomains(
     for (const { path, message } of bundleEndpointProblems(bundle, name)) {
       report(['spec', 'bundle', ...path], message);
     }
+    // Whoever could name a socket over REST could have the server speak to any that it can open.
+    if (bundle.workloadApi !== undefined && source.managedBy !== 'file') {
+      report(
+        ['spec', 'bundle', 'workloadApi'],
+        'names a socket on the server: only MINTMARK_POLICY may hold it',
+      );
+    }
     if (bundle.static !== undefined) {
       for (const { path, message } of inlineKeysProblems(bundle.static, ['static'], 'jwt-svid')) {
         report(['spec', 'bundle', ...path], message);

@@ -4,8 +4,8 @@ import { z } from 'zod';
 import type { Json } from '../../core/json.ts';
 import { diffPolicies, isEmptyDiff, type PolicyDiff } from '../../core/policy/diff.ts';
 import type { PolicyProblem } from '../../core/policy/refused.ts';
+import { PolicyRefused } from '../../core/policy/refused.ts';
 import type { PolicySnapshot } from '../../core/policy/snapshot.ts';
-
 import { documentLabel, type PolicySource } from '../../core/policy/source.ts';
 import type { HttpDependencies } from '../dependencies.ts';
 import { type Authorize, callerOf, summarize } from './authorize.ts';
@@ -101,7 +101,7 @@ export function policyRoutes(
         const isDryRun = query.dryRun === 'true';
         const sources =
           typeof body === 'string'
-            ? readPolicyText(body, { managedBy: 'rest' })
+            ? requireSome(readPolicyText(body, { managedBy: 'rest' }))
             : body.documents.map(sourceFromJson);
         const { revision, diff, snapshot } = await policyBook.replace(
           withoutUntouched(sources, policyBook.current()),
@@ -176,4 +176,11 @@ function describeChange(
   const counts = `${added.length} added, ${changed.length} changed, ${removed.length} removed`;
   const what = change.isDryRun ? `dry run: ${counts}` : `${counts}; now at revision ${change.revision}`;
   return change.reason === undefined ? what : `${what}; reason: ${change.reason}`;
+}
+
+/** An empty file is a mistake far more often than the wish to remove everything, which JSON can say. */
+function requireSome(sources: readonly PolicySource[]): readonly PolicySource[] {
+  if (sources.length > 0) return sources;
+  const message = 'the text holds no document; to remove every document, send {"documents": []} as JSON';
+  throw new PolicyRefused([{ document: 'policy', field: '', message }]);
 }

@@ -206,6 +206,32 @@ spec:
   });
 
   it.each([
+    ['', 'policy', ''],
+    ['# nothing yet\n', 'policy', ''],
+    [
+      `apiVersion: mintmark/v1
+kind: TrustDomain
+metadata: { name: prod.test }
+spec: { bundle: { workloadApi: unix:///run/agent.sock } }
+`,
+      'TrustDomain/prod.test',
+      'spec.bundle.workloadApi',
+    ],
+  ])(
+    'refuses over REST what would remove all, or reach into the server: %j',
+    async (text, document, field) => {
+      const payload = text === '' ? '---\n' : text;
+      const refused = await callAdmin(house.app, '/policy', {
+        method: 'PUT',
+        headers: { 'content-type': 'application/yaml' },
+        payload,
+      });
+      expect(refused.statusCode).toBe(422);
+      expect(refused.json().problems).toMatchObject([{ document, field }]);
+    },
+  );
+
+  it.each([
     ['JSON that is none', '{"documents": [', {}, 400, 'malformed-request'],
     ['an unknown field beside documents', '{"documents": [], "colour": 1}', {}, 400, 'malformed-request'],
     ['no body', '', {}, 400, 'malformed-request'],

@@ -134,7 +134,7 @@ describe('lanes', () => {
         }
         expect([...outcomes]).toHaveLength(1);
       }),
-      { numRuns: 60, seed: 1 }, // one seed, so that the counts below are the same in every run
+      { numRuns: 200, seed: 20261124 }, // one seed, so that the counts below are the same in every run
     );
     expect(permitted).toBeGreaterThan(20); // the property did not hold for want of tokens
     expect(reasons).toContain('policy.unknown_resource');
