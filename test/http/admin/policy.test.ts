@@ -206,7 +206,7 @@ spec:
   });
 
   it.each([
-    ['', 'policy', ''],
+    ['---\n', 'policy', ''],
     ['# nothing yet\n', 'policy', ''],
     [
       `apiVersion: mintmark/v1
@@ -219,8 +219,7 @@ spec: { bundle: { workloadApi: unix:///run/agent.sock } }
     ],
   ])(
     'refuses over REST what would remove all, or reach into the server: %j',
-    async (text, document, field) => {
-      const payload = text === '' ? '---\n' : text;
+    async (payload, document, field) => {
       const refused = await callAdmin(house.app, '/policy', {
         method: 'PUT',
         headers: { 'content-type': 'application/yaml' },

@@ -111,7 +111,11 @@ describe('the profile https_spiffe', () => {
 
 describe('the Workload API', () => {
   it('is accepted as a socket of this machine', () => {
-    expect(problemsOf({ workloadApi: 'unix:///run/spire/agent.sock' })).toEqual([]);
+    const workloadApi = 'unix:///run/spire/agent.sock';
+    expect(problemsOf({ workloadApi })).toEqual([]);
+    const document = { apiVersion: 'mintmark/v1', kind: 'TrustDomain', metadata: { name: 'prod.example' } };
+    const policy = compileText(JSON.stringify({ ...document, spec: { bundle: { workloadApi } } }));
+    expect(policy.trustDomains.get('prod.example')?.bundle).toEqual({ workloadApi });
   });
 
   it.each([
