@@ -3,6 +3,7 @@ import { bundleEndpointProblems } from '../../../src/core/policy/bundle-endpoint
 import { documentSchemas, type TrustDomainDocument } from '../../../src/core/policy/document.ts';
 import { makeSpiffeAuthority, type SpiffeAuthority } from '../../support/spiffe-authority.ts';
 import { bundleOf, makeKey, type TestKey } from '../../support/tokens.ts';
+import { compileText } from './example-policy.ts';
 
 type Bundle = TrustDomainDocument['spec']['bundle'];
 
