@@ -1,13 +1,12 @@
 /** The calls that ask a platform who is calling: under the rules of `fetch-document.ts`, smaller, and only so many at a time. */
 import { getCACertificates } from 'node:tls';
-import { Client } from 'undici';
 import type { CallPlatform, PlatformCall } from '../../core/ports.ts';
 import {
   beforeAbort,
   checkedAddresses,
   type FetchDocumentOptions,
   messageOf,
-  pinnedTo,
+  openPinnedClient,
   readText,
   readUrl,
   resolveAll,
@@ -32,18 +31,8 @@ export function openCallPlatform(options: CallPlatformOptions = {}): CallPlatfor
     const signal = AbortSignal.timeout(totalTimeoutMillis);
     const { allowPrivateHosts = [] } = call;
     const addresses = await beforeAbort(checkedAddresses(url, { allowPrivateHosts }, resolve), signal);
-    const client = new Client(url.origin, {
-      connect: {
-        ca: call.caCertificate === undefined ? certificates : [call.caCertificate],
-        lookup: pinnedTo(addresses),
-        timeout: connectTimeoutMillis,
-        rejectUnauthorized: true, // whatever NODE_TLS_REJECT_UNAUTHORIZED says
-        maxCachedSessions: 0,
-      },
-      headersTimeout: totalTimeoutMillis,
-      bodyTimeout: totalTimeoutMillis,
-      maxHeaderSize: 16 * 1024,
-    });
+    const tls = { ca: call.caCertificate === undefined ? certificates : [call.caCertificate] };
+    const client = openPinnedClient(url, addresses, tls, { connectTimeoutMillis, totalTimeoutMillis });
     try {
       const { statusCode, headers, body } = await client.request({
         method: call.method,

@@ -2,7 +2,7 @@
 import { lookup as resolveByDns } from 'node:dns/promises';
 import type { LookupFunction } from 'node:net';
 import { getCACertificates } from 'node:tls';
-import { Client, type Dispatcher } from 'undici';
+import { type buildConnector, Client, type Dispatcher } from 'undici';
 import type { FetchDocument, FetchedDocument, FetchOptions } from '../../core/ports.ts';
 import { isLoopbackAddress, reachOf } from './addresses.ts';
 import { authenticatedAs } from './spiffe-server.ts';
@@ -39,18 +39,8 @@ export function openFetchDocument(options: FetchDocumentOptions = {}): FetchDocu
       throw new Error(`${url.host}: https is required`);
     const signal = AbortSignal.timeout(totalTimeoutMillis);
     const addresses = await beforeAbort(checkedAddresses(url, fetchOptions, resolve), signal);
-    const client = new Client(url.origin, {
-      connect: {
-        ...(spiffeServer === undefined ? { ca: certificates } : authenticatedAs(spiffeServer)),
-        lookup: pinnedTo(addresses),
-        timeout: connectTimeoutMillis,
-        rejectUnauthorized: true, // whatever NODE_TLS_REJECT_UNAUTHORIZED says
-        maxCachedSessions: 0,
-      },
-      headersTimeout: totalTimeoutMillis,
-      bodyTimeout: totalTimeoutMillis,
-      maxHeaderSize: 16 * 1024,
-    });
+    const tls = spiffeServer === undefined ? { ca: certificates } : authenticatedAs(spiffeServer);
+    const client = openPinnedClient(url, addresses, tls, { connectTimeoutMillis, totalTimeoutMillis });
     try {
       return await readAnswer(await get(client, url, fetchOptions, signal));
     } catch (cause) {
@@ -59,6 +49,27 @@ export function openFetchDocument(options: FetchDocumentOptions = {}): FetchDocu
       client.destroy().catch(() => undefined);
     }
   };
+}
+
+/** A connection to the addresses that were checked and no others, bounded in every wait; destroy it after use. */
+export function openPinnedClient(
+  url: URL,
+  addresses: readonly ResolvedAddress[],
+  tls: buildConnector.BuildOptions,
+  limits: { readonly connectTimeoutMillis: number; readonly totalTimeoutMillis: number },
+): Client {
+  return new Client(url.origin, {
+    connect: {
+      ...tls,
+      lookup: pinnedTo(addresses),
+      timeout: limits.connectTimeoutMillis,
+      rejectUnauthorized: true, // whatever NODE_TLS_REJECT_UNAUTHORIZED says
+      maxCachedSessions: 0,
+    },
+    headersTimeout: limits.totalTimeoutMillis,
+    bodyTimeout: limits.totalTimeoutMillis,
+    maxHeaderSize: 16 * 1024,
+  });
 }
 
 export function readUrl(address: string): URL {
@@ -108,7 +119,7 @@ export async function resolveAll(hostname: string): Promise<readonly ResolvedAdd
 }
 
 /** Answers the connection's own look-up with the addresses that were checked, so that a second answer changes nothing. */
-export function pinnedTo(addresses: readonly ResolvedAddress[]): LookupFunction {
+function pinnedTo(addresses: readonly ResolvedAddress[]): LookupFunction {
   return (_hostname, { all }, callback) => {
     const [first] = addresses;
     if (all === true) callback(null, [...addresses]);
