@@ -1,4 +1,4 @@
-/** The asymmetric JWS algorithms (RFC 7518 §3.1, RFC 8037) that any credential may be signed with; each issuer narrows them. */
+/** The asymmetric JWS algorithms (RFC 7518 §3.1, RFC 8037, RFC 9864) that any credential may be signed with; each issuer narrows them. */
 export const signingAlgorithms = [
   'ES256',
   'ES384',
@@ -10,4 +10,5 @@ export const signingAlgorithms = [
   'PS384',
   'PS512',
   'EdDSA',
+  'Ed25519',
 ] as const;

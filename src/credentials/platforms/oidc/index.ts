@@ -1,21 +1,10 @@
 /** Any issuer of signed JWTs that publishes its keys: what the other platforms do not cover. */
+import { signingAlgorithms } from '../../../core/algorithm.ts';
 import type { Platform } from '../../../core/platform.ts';
 
 export const oidc: Platform = {
   name: 'oidc',
-  algorithms: [
-    'RS256',
-    'RS384',
-    'RS512',
-    'PS256',
-    'PS384',
-    'PS512',
-    'ES256',
-    'ES384',
-    'ES512',
-    'EdDSA',
-    'Ed25519',
-  ],
+  algorithms: signingAlgorithms,
   defaultSubject: '/{issuer-name}/{sub}',
   maxTokenLifetimeSeconds: 86_400,
   isSharedIssuer: (issuerUrl) => sharedIssuers.some((shared) => shared.test(issuerUrl)),
