@@ -98,12 +98,24 @@ export function openKeySets(options: KeySetsOptions): KeySets {
     return { kind, name, source: remote, remote, staticKeyCount: 0, isDropped: false };
   }
 
-  function openStreamedEntry({ name, serveStaleSeconds }: TrustedDomain, socket: string): Entry {
+  function openStreamedEntry(
+    { name, serveStaleSeconds }: TrustedDomain,
+    socket: string,
+    identity: string,
+  ): Entry {
     const watch = options.watchBundles ?? nothingToWatch;
     const label = `TrustDomain ${name}`;
     const onFailure = (error: unknown) => options.log?.(`keys of ${label} could not be streamed`, error);
-    const source = { label, trustDomain: name, socket, watch, clock, serveStaleSeconds, onFailure };
-    const remote = openStreamedKeys(source);
+    const remote = openStreamedKeys({
+      label,
+      trustDomain: name,
+      socket,
+      watch,
+      clock,
+      serveStaleSeconds,
+      onFailure,
+      lastGood: lastGoodOf?.(identity),
+    });
     return { kind: 'TrustDomain', name, source: remote, remote, staticKeyCount: 0, isDropped: false };
   }
 
@@ -123,7 +135,7 @@ export function openKeySets(options: KeySetsOptions): KeySets {
             identity,
           )
         : document.bundle.workloadApi !== undefined
-          ? openStreamedEntry(document, document.bundle.workloadApi)
+          ? openStreamedEntry(document, document.bundle.workloadApi, identity)
           : openEntry(
               'TrustDomain',
               document.name,

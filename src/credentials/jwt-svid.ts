@@ -20,7 +20,6 @@ import {
 const svidAlgorithms = ['ES256', 'ES384', 'ES512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'];
 const svidHeader = ['alg', 'kid', 'typ']; // JWT-SVID §2: no other parameter may be present
 const svidTypes = ['JWT', 'JOSE'];
-const maxSvidLifetimeSeconds = 86_400;
 
 export interface JwtSvidContext {
   readonly keySets: KeySets;
@@ -46,7 +45,7 @@ export async function verifyJwtSvid(
 
   const { claims } = jws;
   const times = checkTimes(claims, nowMillis);
-  checkLifetime(times, maxSvidLifetimeSeconds, nowMillis);
+  checkLifetime(times, domain.maxSvidLifetimeSeconds, nowMillis);
   const audiences = readAudiences(claims);
   if (lane === 'client_assertion') checkSoleAudience(audiences);
   checkAudience(audiences, domain.audiences);

@@ -2,6 +2,7 @@
 import { refuse } from '../core/error.ts';
 import type { BundleState, Clock, WatchBundles } from '../core/ports.ts';
 import type { KeySet } from './jwk.ts';
+import type { LastGood } from './last-good.ts';
 import type { RemoteKeys } from './remote-keys.ts';
 import { readTrustBundle } from './trust-bundle.ts';
 
@@ -15,19 +16,25 @@ export interface StreamedKeysOptions {
   /** How long keys stay usable after the stream was lost. */
   readonly serveStaleSeconds: number;
   readonly onFailure: (error: unknown) => void;
+  /** Where the agent's last word is kept, so that a start without the agent is no colder than its loss. */
+  readonly lastGood?: LastGood | undefined;
 }
 
 const firstStateMillis = 3000;
+/** How often a state that does not change is kept again: the time of grace after a restart counts from the last. */
+const keepEveryMillis = 60_000;
+const noBundle = '{"keys":[]}';
 const noKeys: KeySet = { keys: [], refused: new Map() };
 
-/** Watches until `close`. Nothing is kept over a restart: the agent is on this machine, and knows better. */
+/** Watches until `close`. What the agent says replaces what was kept over a restart. */
 export function openStreamedKeys(options: StreamedKeysOptions): RemoteKeys {
-  const { label, trustDomain, clock, serveStaleSeconds, onFailure } = options;
+  const { label, trustDomain, clock, serveStaleSeconds, onFailure, lastGood } = options;
   let good: KeySet | undefined;
   let lastText: string | undefined;
   /** Since when the keys are not being kept up to date; undefined while they are. */
   let lostAt: number | undefined;
   let problem: unknown;
+  let keptAt = 0;
   const first = Promise.withResolvers<void>();
 
   function take({ bundles, isLive, problem: reported }: BundleState): void {
@@ -35,7 +42,11 @@ export function openStreamedKeys(options: StreamedKeysOptions): RemoteKeys {
     problem = reported;
     if (isLive) lostAt = undefined;
     else lostAt ??= clock.now();
-    if (bundles !== undefined) good = keysOf(bundles.get(trustDomain));
+    if (bundles !== undefined) {
+      const before = good;
+      good = keysOf(bundles.get(trustDomain));
+      if (isLive && good !== before) keep();
+    }
     if (good !== undefined || problem !== undefined) first.resolve();
   }
 
@@ -52,7 +63,23 @@ export function openStreamedKeys(options: StreamedKeysOptions): RemoteKeys {
     }
   }
 
+  function keep(): void {
+    keptAt = clock.now();
+    lastGood?.save({ text: lastText ?? noBundle, at: keptAt, freshForSeconds: 0 }).catch(onFailure);
+  }
+
+  /** Takes over what an earlier process was told last, unless the agent has spoken meanwhile. */
+  async function restore(): Promise<void> {
+    const document = await lastGood?.load();
+    if (document === undefined || good !== undefined) return;
+    good = readTrustBundle(document.text).keys;
+    lastText = document.text;
+    lostAt = Math.min(document.at, clock.now());
+    first.resolve();
+  }
+
   const stop = options.watch(options.socket, take);
+  const restored = restore().catch(onFailure);
 
   function usableUntil(): number {
     return lostAt === undefined ? Number.POSITIVE_INFINITY : lostAt + serveStaleSeconds * 1000;
@@ -75,7 +102,7 @@ export function openStreamedKeys(options: StreamedKeysOptions): RemoteKeys {
 
   async function keysAfterFirstState(): Promise<KeySet> {
     const waiting = setTimeout(first.resolve, firstStateMillis).unref();
-    await first.promise;
+    await Promise.all([restored, first.promise]);
     clearTimeout(waiting);
     return keysNow();
   }
@@ -85,7 +112,9 @@ export function openStreamedKeys(options: StreamedKeysOptions): RemoteKeys {
     keys,
     // The stream brings new keys by itself: there is nothing to ask.
     keysAfterMiss: async () => await keys(),
-    refreshIfDue: () => {},
+    refreshIfDue: () => {
+      if (good !== undefined && lostAt === undefined && clock.now() >= keptAt + keepEveryMillis) keep();
+    },
     snapshot: () => ({
       keys: good,
       lastGoodAt: good && (lostAt ?? clock.now()),

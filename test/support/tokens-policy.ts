@@ -49,6 +49,7 @@ export function makeDomain(fields: Partial<TrustedDomain> & { readonly name: str
     audiences: [ownIssuer, `${ownIssuer}/oauth/token`],
     bundle: { url: `https://${fields.name}/bundle.json`, profile: 'https_web' },
     serveStaleSeconds: 3600,
+    maxSvidLifetimeSeconds: 86_400,
     ...fields,
   };
 }

@@ -93,6 +93,7 @@ const trustDomainSpecSchema = z.strictObject({
   bundle: bundleSchema,
   audiences: audiencesSchema.optional(),
   onStale: z.strictObject({ serveFor: durationSchema }).optional(),
+  maxSvidLifetime: durationSchema.optional(),
 });
 
 const resourceSpecSchema = z.strictObject({

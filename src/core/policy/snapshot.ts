@@ -51,6 +51,8 @@ export interface TrustedDomain {
   readonly audiences: readonly string[];
   readonly bundle: TrustDomainDocument['spec']['bundle'];
   readonly serveStaleSeconds: number;
+  /** The longest that a JWT-SVID may live, from `iat` to `exp`. */
+  readonly maxSvidLifetimeSeconds: number;
 }
 
 export interface PolicySnapshot {

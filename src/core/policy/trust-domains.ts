@@ -12,6 +12,8 @@ import { trustedUrlProblem } from './trusted-url.ts';
 
 const defaultServeStaleSeconds = 3600;
 const maxServeStaleSeconds = 7 * 86_400;
+const defaultSvidLifetimeSeconds = 86_400;
+const longestSvidLifetimeSeconds = 7 * 86_400;
 
 /** The trust domains as compiled; what is wrong with any goes to `problems`. */
 export function compileTrustDomains(
@@ -21,7 +23,7 @@ export function compileTrustDomains(
 ): TrustedDomain[] {
   return checked.map(({ source, document }) => {
     const { name } = document.metadata;
-    const { bundle, audiences, onStale } = document.spec;
+    const { bundle, audiences, onStale, maxSvidLifetime } = document.spec;
     const report = (path: FieldPath, message: string) => problems.add(source, path, message);
 
     // Every legal document name is a legal name of a trust domain too (SPIFFE-ID §2.1).
@@ -66,11 +68,15 @@ export function compileTrustDomains(
     } else if (onStale !== undefined && onStale.serveFor > maxServeStaleSeconds) {
       report(['spec', 'onStale', 'serveFor'], 'must be at most 7d');
     }
+    if (maxSvidLifetime !== undefined && maxSvidLifetime > longestSvidLifetimeSeconds) {
+      report(['spec', 'maxSvidLifetime'], 'must be at most 7d');
+    }
     return {
       name,
       audiences: audiences ?? [context.issuer, context.tokenEndpoint],
       bundle,
       serveStaleSeconds: onStale?.serveFor ?? defaultServeStaleSeconds,
+      maxSvidLifetimeSeconds: maxSvidLifetime ?? defaultSvidLifetimeSeconds,
     };
   });
 }

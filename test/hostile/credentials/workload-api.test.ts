@@ -1,9 +1,15 @@
 /** Bundles from a local agent, over a real Unix socket: each message counts at once, and an agent that is gone is borne for a while. */
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { openFileKeyCache } from '../../../src/adapters/data-dir/key-cache.ts';
 import { openWorkloadApi } from '../../../src/adapters/workload-api/open.ts';
 import type { BundleState } from '../../../src/core/ports.ts';
+import { Secret } from '../../../src/core/secret.ts';
 import { openKeySets } from '../../../src/credentials/jwks.ts';
+import { openLastGoods } from '../../../src/credentials/last-good.ts';
 import { createVerifier } from '../../../src/credentials/verify.ts';
 import { makeSpiffeAuthority, type SpiffeAuthority } from '../../support/spiffe-authority.ts';
 import { jwksOf, makeKey, makeSvid, type TestKey, testNowMillis } from '../../support/tokens.ts';
@@ -44,11 +50,12 @@ afterEach(() => agent.close());
 
 const domainOf = (name: string) => makeDomain({ name, bundle: { workloadApi: agent.socket } });
 
-function openPresenter() {
+function openPresenter(options: Partial<Parameters<typeof openKeySets>[0]> = {}) {
   const keySets = openKeySets({
     fetchDocument: () => Promise.reject(new Error('nothing is to be fetched')),
     watchBundles: openWorkloadApi({ firstBackoffMillis: 20 }),
     clock: { now: () => now },
+    ...options,
   });
   onTestFinished(() => keySets.close());
   const policy = trusting(domainOf('prod.example'), domainOf('other.example'));
@@ -64,6 +71,7 @@ function openPresenter() {
         )
       ).spiffeId,
     status: () => keySets.status().find(({ name }) => name === 'prod.example'),
+    close: () => keySets.close(),
   };
 }
 
@@ -122,6 +130,33 @@ describe('an agent that is gone', () => {
     await agent.start();
     await vi.waitFor(() => expect(status()?.state).toBe('fresh'), 10_000);
     expect(await present(otherKey, prod)).toBe(`${prod}/api`);
+  });
+
+  it('over a restart of ours too, but no longer than the time of grace', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'mintmark-last-good-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const cache = await openFileKeyCache(folder, { now: () => now });
+    const lastGoodOf = openLastGoods(cache, new Secret(new Uint8Array(32).fill(7)));
+    const before = openPresenter({ lastGoodOf });
+    expect(await before.present(key, prod)).toBe(`${prod}/api`);
+    const kept = async () => (await readdir(folder)).filter((file) => !file.endsWith('.tmp'));
+    await vi.waitFor(async () => expect(await kept()).toHaveLength(2));
+    before.close();
+    await agent.stop();
+
+    const after = openPresenter({ lastGoodOf });
+    expect(await after.present(key, prod)).toBe(`${prod}/api`);
+    expect(await after.present(otherKey, other)).toBe(`${other}/api`);
+    expect(after.status()?.state).toBe('stale');
+    now += 3600_000;
+    await expect(after.present(key, prod)).rejects.toMatchObject({ reason: 'credential.keys_unavailable' });
+
+    // What the agent withdraws while we are away does not come back.
+    agent.publish({ jwt: { [other]: jwks(otherKey) }, x509: {} });
+    await agent.start();
+    const told = openPresenter({ lastGoodOf });
+    await vi.waitFor(() => expect(told.status()?.state).toBe('fresh'), 10_000);
+    await expect(told.present(key, prod)).rejects.toMatchObject({ reason: 'credential.key_unknown' });
   });
 
   it('from the start leaves its trust domains unavailable', async () => {

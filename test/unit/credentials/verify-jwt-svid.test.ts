@@ -114,6 +114,15 @@ describe('a JWT-SVID', () => {
     await expect(present(await svid(ownIssuer, claims))).rejects.toMatchObject({ reason });
   });
 
+  it('lives no longer than its trust domain lets it', async () => {
+    const named = { name: 'prod.example', bundle: { static: bundleOf(key) } };
+    const twoDays = await svid(ownIssuer, { exp: testNowSeconds + 172_800 });
+    const patient = verifierFor(makeDomain({ ...named, maxSvidLifetimeSeconds: 172_800 }));
+    expect(await patient(twoDays)).toMatchObject({ spiffeId });
+    const strict = verifierFor(makeDomain({ ...named, maxSvidLifetimeSeconds: 299 }));
+    await expect(strict(await svid())).rejects.toMatchObject({ reason: 'credential.lifetime_too_long' });
+  });
+
   it('needs no iat, iss or jti', async () => {
     expect(await present(await svid(ownIssuer, { iat: undefined }))).toMatchObject({ spiffeId });
   });

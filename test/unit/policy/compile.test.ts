@@ -25,6 +25,7 @@ describe('compilePolicy', () => {
     expect(policy.trustDomains.get('lab.example')).toMatchObject({
       audiences: ['https://sts.example', 'https://sts.example/oauth/token'],
       serveStaleSeconds: 3600,
+      maxSvidLifetimeSeconds: 86_400,
     });
     expect(policy.trustDomains.get('prod.example')?.serveStaleSeconds).toBe(7200);
   });

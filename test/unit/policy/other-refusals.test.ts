@@ -54,6 +54,14 @@ describe('TrustDomain documents', () => {
       message: 'must be at most 7d',
     },
     {
+      title: 'a JWT-SVID that may live for more than a week',
+      part: '  onStale: { serveFor: 2h }',
+      by: '  maxSvidLifetime: 8d',
+      document: 'TrustDomain/prod.example',
+      field: 'spec.maxSvidLifetime',
+      message: 'must be at most 7d',
+    },
+    {
       title: 'an audience with a space',
       part: '  onStale: { serveFor: 2h }',
       by: '  audiences: [https://sts.example, "a b"]',
