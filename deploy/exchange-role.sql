@@ -16,7 +16,8 @@ end
 $$;
 
 -- Start from nothing, so that a grant that an earlier version gave does not outlive it.
-revoke all on schema_migrations, policy_documents, policy_revisions, policy_changes, signing_keys, audit_events, replay_claims
+revoke all on schema_migrations, policy_documents, policy_revisions, policy_changes, signing_keys, audit_events, key_cache,
+  replay_claims
   from mintmark_exchange;
 
 grant select on policy_documents, policy_revisions to mintmark_exchange;

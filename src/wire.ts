@@ -81,14 +81,15 @@ async function assemble(
     every(keyRefreshMillis, () => keyRing.refresh(), logger, 'signing keys could not be refreshed'),
   );
 
-  // Redis is shared by all replicas; without it, an embedded installation keeps other issuers' keys in its folder.
-  const keyCache =
-    redis?.keyCache ?? (dataDir && (await openFileKeyCache(`${dataDir.path}/key-cache`, clock)));
+  // Shared by all replicas where there are several; an embedded installation keeps other issuers' keys in its folder.
+  const keyCache = dataDir
+    ? await openFileKeyCache(`${dataDir.path}/key-cache`, clock)
+    : (redis?.keyCache ?? stores.keyCache);
   const keySets = openKeySets({
     fetchDocument: openFetchDocument(),
     watchBundles: openWorkloadApi(),
     clock,
-    ...(keyCache ? { lastGoodOf: openLastGoods(keyCache, keyEncryptionKey) } : {}),
+    lastGoodOf: openLastGoods(keyCache, keyEncryptionKey),
     log: (message, error) => logger.warn({ err: error }, message),
   });
   closers.push(() => keySets.close());

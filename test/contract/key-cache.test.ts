@@ -7,7 +7,7 @@ import { afterAll, describe, expect, inject, test } from 'vitest';
 import { openFileKeyCache } from '../../src/adapters/data-dir/key-cache.ts';
 import { openRedis } from '../../src/adapters/redis/open.ts';
 import type { KeyCache } from '../../src/core/ports.ts';
-import { testClock } from './backends.ts';
+import { describeSql, select, testClock } from './backends.ts';
 
 type Open = () => Promise<KeyCache>;
 
@@ -68,6 +68,20 @@ describe('key cache in the data folder', async () => {
     const cache = await openFileKeyCache(folder, clock);
     for (const file of await readdir(folder)) await writeFile(join(folder, file), '17');
     expect(await cache.get('busy')).toBeUndefined();
+  });
+});
+
+describeSql('key cache', (backend) => {
+  contract(
+    async () => backend.replica().keyCache,
+    async (millis) => backend.clock.advance(millis),
+  );
+
+  test('deletes what has expired with the next put', async () => {
+    await backend.stores.keyCache.put('old', 'value', 1);
+    backend.clock.advance(1001);
+    await backend.stores.keyCache.put('new', 'value', 1);
+    expect(await select(backend.database, 'select value from key_cache')).toHaveLength(1);
   });
 });
 

@@ -1,8 +1,9 @@
 /** The SQL stores behind one door, the same for PostgreSQL and PGlite. */
 import { sql } from 'kysely';
-import type { Clock, KeyStore, PolicyStore, ReplayGuard } from '../../core/ports.ts';
+import type { Clock, KeyCache, KeyStore, PolicyStore, ReplayGuard } from '../../core/ports.ts';
 import { type AuditStore, auditStore } from './audit-store.ts';
 import type { Database, OnBackgroundError } from './database.ts';
+import { keyCache } from './key-cache.ts';
 import { keyStore } from './key-store.ts';
 import { MigrationError, migrate, pendingMigrations } from './migrations.ts';
 import { openPgDatabase } from './pg-database.ts';
@@ -13,6 +14,7 @@ import { replayGuard } from './replay-guard.ts';
 export interface SqlStores {
   readonly policy: PolicyStore;
   readonly keys: KeyStore;
+  readonly keyCache: KeyCache;
   readonly audit: AuditStore;
   readonly replayGuard: ReplayGuard;
   /** Resolves when each database answers. */
@@ -59,6 +61,7 @@ export function sqlStores(database: Database, exchangeDatabase: Database, clock:
   return {
     policy: policyStore(database, exchangeDatabase),
     keys: keyStore(database),
+    keyCache: keyCache(database, clock),
     audit,
     replayGuard: replayGuard(exchangeDatabase, clock),
     ping: async () => {

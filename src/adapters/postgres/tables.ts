@@ -38,6 +38,7 @@ export interface Tables {
     reason: string | null;
     event: ColumnType<AuditEvent, string, string>;
   };
+  key_cache: { name_hash: Uint8Array; value: string; expires_at: Timestamp };
   replay_claims: { key_hash: Uint8Array; expires_at: Timestamp };
 }
 
