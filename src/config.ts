@@ -1,10 +1,10 @@
 /** The environment → one frozen Config. Every problem is reported at once, and an unknown `MINTMARK_*` name is one. */
-import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { Secret } from './core/secret.ts';
 import { isTrustDomainName } from './core/spiffe-id.ts';
+import { readTlsPair, type TlsFiles, type TlsPair, TlsPairMismatch } from './tls-files.ts';
 
 export interface Config {
   readonly issuer: string;
@@ -23,8 +23,8 @@ export interface Config {
   readonly trustedProxies: readonly string[];
   /** Which header of theirs holds a client's certificate; undefined: none. */
   readonly certificateHeader: (typeof certificateHeaders)[number] | undefined;
-  /** PEM; undefined: TLS ends at a proxy, or nowhere. */
-  readonly tls: { readonly certificate: string; readonly key: Secret<string> } | undefined;
+  /** Undefined: TLS ends at a proxy, or nowhere. */
+  readonly tls: (TlsPair & { readonly files: TlsFiles }) | undefined;
 }
 
 export class ConfigRefused extends Error {
@@ -220,27 +220,27 @@ function readFromFile(name: (typeof fileNames)[number], given: NodeJS.ProcessEnv
   }
 }
 
-/** Both files or neither, and a key that fits its certificate: half a pair would show only when the first client calls. */
+/** Both files or neither. */
 function readTls(
-  certPath: string | undefined,
+  certificatePath: string | undefined,
   keyPath: string | undefined,
   problems: string[],
 ): Config['tls'] {
-  if (certPath === undefined && keyPath === undefined) return undefined;
-  if (certPath === undefined || keyPath === undefined) {
+  if (certificatePath === undefined && keyPath === undefined) return undefined;
+  if (certificatePath === undefined || keyPath === undefined) {
     problems.push('MINTMARK_TLS_CERT and MINTMARK_TLS_KEY: give both or neither');
     return undefined;
   }
+  const files = { certificatePath, keyPath };
   try {
-    const certificate = readFileSync(certPath, 'utf8');
-    const key = readFileSync(keyPath, 'utf8');
-    if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))) {
-      problems.push('MINTMARK_TLS_KEY: is not the key of the certificate in MINTMARK_TLS_CERT');
-    }
-    return { certificate, key: new Secret(key) };
+    return { ...readTlsPair(files), files };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : 'error';
-    problems.push(`MINTMARK_TLS_CERT and MINTMARK_TLS_KEY: cannot be read as files in PEM (${code})`);
+    problems.push(
+      error instanceof TlsPairMismatch
+        ? 'MINTMARK_TLS_KEY: is not the key of the certificate in MINTMARK_TLS_CERT'
+        : `MINTMARK_TLS_CERT and MINTMARK_TLS_KEY: cannot be read as files in PEM (${code})`,
+    );
     return undefined;
   }
 }

@@ -1,4 +1,5 @@
 /** Builds every object once, with plain calls, and says how to take them down again. */
+import { Server as TlsServer } from 'node:tls';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import packageDescription from '../package.json' with { type: 'json' };
 import { openFileKeyCache } from './adapters/data-dir/key-cache.ts';
@@ -30,9 +31,12 @@ import { createVerifier } from './credentials/verify.ts';
 import { drainBeforeClose } from './drain.ts';
 import { buildApp } from './http/app.ts';
 import type { ReadinessCheck } from './http/dependencies.ts';
+import { serverTlsOptions } from './http/server-tls.ts';
+import { renewTls } from './tls-files.ts';
 
 const policyPollMillis = 1_000;
 const keyRefreshMillis = 30_000;
+const tlsPollMillis = 30_000;
 const secretBytes = 32;
 /** Refusals of unverified credentials that one address may have recorded a minute. */
 const refusalLimit = 120;
@@ -163,6 +167,7 @@ async function assemble(
     },
     logger,
   );
+  if (config.tls) closers.push(renewTlsOf(app, config.tls, logger));
   drainBeforeClose(app);
   closers.push(async () => {
     isDraining = true;
@@ -260,6 +265,23 @@ async function applyPolicyFile(policyBook: PolicyBook, path: string, attemptsLef
     if (!(error instanceof RevisionConflict) || attemptsLeft === 1) throw error;
     await applyPolicyFile(policyBook, path, attemptsLeft - 1);
   }
+}
+
+/** A renewed certificate serves new connections; those that are open keep theirs. */
+function renewTlsOf(
+  app: FastifyInstance,
+  { files, ...pair }: NonNullable<Config['tls']>,
+  logger: FastifyBaseLogger,
+) {
+  return renewTls(files, pair, {
+    pollMillis: tlsPollMillis,
+    onRenewed: (renewed) => {
+      if (app.server instanceof TlsServer) app.server.setSecureContext(serverTlsOptions(renewed));
+      logger.info('the TLS certificate was renewed');
+    },
+    onRefused: (error) =>
+      logger.error({ err: error }, 'the renewed TLS files were not taken; the old ones stay'),
+  });
 }
 
 function readinessOf(stores: SqlStores, redis: RedisStores | undefined): readonly ReadinessCheck[] {
