@@ -30,7 +30,7 @@ const layers: readonly {
     name: 'credentials',
     owns: /^credentials\//,
     mayImport: /^(core|credentials)\//,
-    packages: /^(zod|jose|@peculiar\/x509|reflect-metadata)$/,
+    packages: /^(zod|jose|@peculiar\/(x509|asn1-cms|asn1-schema)|asn1js|reflect-metadata)$/,
     nodeModules: /^node:(crypto|util)$/,
   },
   {

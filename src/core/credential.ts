@@ -3,7 +3,7 @@ import type { Lane } from './error.ts';
 import type { Secret } from './secret.ts';
 
 /** What the caller says the credential is; `any` where the lane does not say. */
-export type DeclaredType = 'any' | 'jwt' | 'jwt-svid' | 'aws4_request';
+export type DeclaredType = 'any' | 'jwt' | 'jwt-svid' | 'aws4_request' | 'aws-instance-identity';
 
 export interface Credential {
   readonly lane: Lane;

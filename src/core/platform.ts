@@ -67,6 +67,10 @@ export interface Proof {
   readonly declaredType: string;
   /** Whether the text is a credential of this form; cheap, and never true of a JWT. */
   readonly recognises: (credential: string) => boolean;
+  /** Set where certificates in the document (`keys.regionCertificates`) verify it, and how old it may be at most, in seconds. */
+  readonly regionCertificates?: { readonly maxAgeSeconds: number };
+  /** Set where whoever has seen the credential can use it here: why, and what to use instead. A document must acknowledge it. */
+  readonly replayable?: string;
   /** Resolves once the platform has vouched for it; throws an `OAuthError` with a `credential.*` reason otherwise. */
   readonly prove: (credential: string, ports: ProofPorts) => Promise<Proven>;
 }
@@ -76,6 +80,22 @@ export interface ProofPorts {
   readonly issuer: string;
   readonly nowMillis: number;
   readonly callPlatform: CallPlatform;
+  /** Reads a CMS message; throws an `OAuthError`. Who signed it is only known once `isSignedWith` was asked. */
+  readonly readSignedDocument: (message: Uint8Array) => SignedDocument;
+}
+
+export interface SignedDocument {
+  /** Unverified until `isSignedWith`. */
+  readonly claims: JsonObject;
+  /** Whether the key in this certificate (PEM) made the one signature. */
+  readonly isSignedWith: (certificate: string) => boolean;
+}
+
+/** What one Issuer document says about credentials that are verified with its own certificates. */
+export interface ProofTrust {
+  /** PEM by region. */
+  readonly regionCertificates: Readonly<Record<string, string>>;
+  readonly maxTokenAgeSeconds: number | undefined;
 }
 
 export interface Proven {
@@ -86,4 +106,6 @@ export interface Proven {
   readonly expiresAt: number;
   /** Text that this credential alone has: it is accepted once. */
   readonly uniqueText: string;
+  /** Set where only the document's certificates can vouch for all of this: throws an `OAuthError` unless they do. */
+  readonly confirm?: (trust: ProofTrust) => void;
 }

@@ -8,6 +8,7 @@ import type { PolicySnapshot, TrustedIssuer } from '../core/policy/snapshot.ts';
 import type { CallPlatform } from '../core/ports.ts';
 import { echoAll } from './echo.ts';
 import { checkRequirements, identityFrom } from './issuer-claims.ts';
+import { readSignedDocument } from './signed-document.ts';
 
 export interface PlatformProofContext {
   /** Our own issuer identifier. */
@@ -34,9 +35,14 @@ export async function verifyPlatformProof(
   const issuers = registered.filter((issuer) => issuer.platform.name === name);
   if (issuers.length === 0) refuse('credential.unknown_issuer', `no Issuer document of platform ${name}`);
 
-  const proven = await proof.prove(text, { issuer: ownIssuer, nowMillis, callPlatform });
+  const proven = await proof.prove(text, { issuer: ownIssuer, nowMillis, callPlatform, readSignedDocument });
 
   const issuer = findIssuer(proven.claims, issuers);
+  // Each document's own certificates alone: one account's must never vouch for another's.
+  proven.confirm?.({
+    regionCertificates: issuer.keys.regionCertificates ?? {},
+    maxTokenAgeSeconds: issuer.maxTokenAgeSeconds,
+  });
   const jws = { claims: proven.claims, signingInput: proven.uniqueText };
   const { subject, expiresAt } = proven;
   return identityFrom(

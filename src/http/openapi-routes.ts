@@ -25,6 +25,7 @@ const tokenFormSchema = z
           (n) => `urn:ietf:params:oauth:token-type:${n}`,
         ),
         'urn:ietf:params:aws:token-type:aws4_request',
+        'urn:mintmark:token-type:aws-instance-identity',
       ])
       .optional(),
     requested_token_type: z.literal('urn:ietf:params:oauth:token-type:access_token').optional(),

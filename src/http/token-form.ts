@@ -20,6 +20,7 @@ const subjectTokenTypes: ReadonlyMap<string, DeclaredType> = new Map([
   [accessTokenType, 'jwt'],
   [tokenType('jwt_spiffe'), 'jwt-svid'],
   ['urn:ietf:params:aws:token-type:aws4_request', 'aws4_request'],
+  ['urn:mintmark:token-type:aws-instance-identity', 'aws-instance-identity'],
 ]);
 
 /** Parameters with a meaning here that RFC 6749 §3.2 lets appear once. All others are ignored. */

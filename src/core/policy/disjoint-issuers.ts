@@ -14,6 +14,7 @@ export function findOverlaps(issuers: readonly TrustedIssuer[]): ReadonlyMap<Tru
     if (a.keys.discovery === true || b.keys.discovery === true) return true;
     if (a.keys.jwksUri !== undefined && a.keys.jwksUri === b.keys.jwksUri) return true;
     if (a.keys.tokenReview !== undefined && a.keys.tokenReview.url === b.keys.tokenReview?.url) return true;
+    if (a.keys.regionCertificates !== undefined && b.keys.regionCertificates !== undefined) return true;
     return marksOf.get(a)?.isDisjointFrom(marksOf.get(b) ?? new Set()) === false;
   };
   for (const sharing of Map.groupBy(issuers, (issuer) => issuer.issuerUrl).values()) {

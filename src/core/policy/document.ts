@@ -47,14 +47,16 @@ const keySourceSchema = z
     tokenReview: z
       .strictObject({ url: z.string(), caCertificate: z.string().optional(), tokenFile: z.string() })
       .optional(),
+    regionCertificates: z.record(z.string(), z.string()).optional(),
     allowPrivateHosts: hostsSchema.optional(),
   })
   .refine(
     (keys) =>
-      [keys.discovery, keys.jwksUri, keys.jwks, keys.tokenReview].filter((source) => source !== undefined)
-        .length === 1,
+      [keys.discovery, keys.jwksUri, keys.jwks, keys.tokenReview, keys.regionCertificates].filter(
+        (source) => source !== undefined,
+      ).length === 1,
     {
-      message: 'give exactly one of discovery, jwksUri, jwks and tokenReview',
+      message: 'give exactly one of discovery, jwksUri, jwks, tokenReview and regionCertificates',
     },
   );
 
@@ -85,6 +87,7 @@ const issuerSpecSchema = z.strictObject({
   subject: z.string().max(1024).optional(),
   require: z.record(z.string(), z.union([claimValueSchema, z.array(claimValueSchema).min(1)])).optional(),
   maxTokenAge: durationSchema.optional(),
+  acknowledgeReplayable: z.boolean().optional(),
   replay: z.enum(['allow', 'once']).default('allow'),
   auditClaims: z.array(z.string()).optional(),
 });

@@ -12,6 +12,7 @@ import { isPersonalClaim } from './personal-claims.ts';
 import { privateHostsProblems } from './private-hosts.ts';
 import { type Problems, placeOf } from './problems.ts';
 import { proofProblems } from './proof-problems.ts';
+import { regionCertificateProblems } from './region-certificates.ts';
 import type { PolicyContext, TrustedIssuer } from './snapshot.ts';
 import type { FieldPath } from './source.ts';
 import { parseSubjectTemplate, type SubjectTemplate } from './subject-template.ts';
@@ -74,6 +75,7 @@ function compileIssuer(
   }
   checkAudiences(spec.audiences, platform, report);
   for (const { path, message } of proofProblems(spec, platform)) report(path, message);
+  for (const { path, message } of regionCertificateProblems(spec, platform)) report(path, message);
   checkAuditClaims(spec.auditClaims, report);
   const subject = compileSubject(metadata.name, spec, platform, report);
   if (platform === undefined || subject === undefined) return undefined;
@@ -130,7 +132,7 @@ function checkKeys(keys: Spec['keys'], platform: Platform | undefined, report: R
   if (keys.jwks !== undefined) {
     for (const { path, message } of inlineKeysProblems(keys.jwks, ['jwks'], 'sig')) reportIn(path, message);
   }
-  const isFetched = keys.jwks === undefined;
+  const isFetched = keys.jwks === undefined && keys.regionCertificates === undefined;
   for (const { path, message } of privateHostsProblems(keys.allowPrivateHosts, isFetched)) {
     reportIn(path, message);
   }

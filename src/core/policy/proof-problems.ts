@@ -15,17 +15,24 @@ export function proofProblems(spec: IssuerDocument['spec'], platform: Platform |
       message: `must be ${issuerUrl}, whatever ${quote(platform.name)} runs`,
     });
   }
-  if (spec.keys.discovery !== true || spec.keys.allowPrivateHosts !== undefined) {
+  const { regionCertificates } = platform.proof;
+  if (
+    regionCertificates === undefined &&
+    (spec.keys.discovery !== true || spec.keys.allowPrivateHosts !== undefined)
+  ) {
     problems.push({
       path: ['keys'],
       message: `${platform.name} verifies with no published keys: leave it out`,
     });
   }
   if (spec.audiences !== undefined) {
-    const message = `${platform.name} binds its credentials to Mintmark’s own issuer: leave it out`;
+    const message =
+      regionCertificates === undefined
+        ? `${platform.name} binds its credentials to Mintmark’s own issuer: leave it out`
+        : `${platform.name} has no audience in its credentials: leave it out`;
     problems.push({ path: ['audiences'], message });
   }
-  if (spec.maxTokenAge !== undefined) {
+  if (spec.maxTokenAge !== undefined && regionCertificates === undefined) {
     const message = `${platform.name} fixes how old its credentials may be: leave it out`;
     problems.push({ path: ['maxTokenAge'], message });
   }

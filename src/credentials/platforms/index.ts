@@ -1,6 +1,7 @@
 /** The platforms whose tokens can be registered: one line each. */
 import type { Platform } from '../../core/platform.ts';
 import { awsCallerIdentity } from './aws-caller-identity/index.ts';
+import { awsInstanceIdentity } from './aws-instance-identity/index.ts';
 import { awsWebIdentity } from './aws-web-identity/index.ts';
 import { azure } from './azure/index.ts';
 import { azureDevops } from './azure-devops/index.ts';
@@ -23,6 +24,7 @@ import { vercel } from './vercel/index.ts';
 
 export const platforms: readonly Platform[] = [
   awsCallerIdentity,
+  awsInstanceIdentity,
   awsWebIdentity,
   azure,
   azureDevops,

@@ -130,7 +130,7 @@ describe('the schema of policy documents', () => {
       by: 'keys: { discovery: true, jwksUri: https://oidc.cluster.example/jwks }',
       document: 'Issuer/prod-cluster',
       field: 'spec.keys',
-      message: 'give exactly one of discovery, jwksUri, jwks and tokenReview',
+      message: 'give exactly one of discovery, jwksUri, jwks, tokenReview and regionCertificates',
     },
     {
       title: 'a bundle without a profile',
