@@ -3,9 +3,9 @@ import { RE2JS, RE2JSException } from 're2js';
 import { isTrustDomainName, type SpiffeId, trustDomainOf } from '../spiffe-id.ts';
 
 /** Of one pattern, and of all patterns of one trust domain: each is run for each of its workloads' decisions. */
-export const maxPatternsPerTrustDomain = 64;
+export const maxPatternsPerTrustDomain = 16;
 const maxPatternLength = 256;
-const maxProgramSize = 1000; // RE2 instructions; the cost of a match is this times the ID's length
+const maxProgramSize = 250; // RE2 instructions; the cost of a match is this times the ID's length
 
 export interface WorkloadPattern {
   readonly trustDomain: string;

@@ -73,19 +73,19 @@ describe('patterns that are refused when written', () => {
     },
   );
 
-  it('refuses the 65th pattern of one trust domain, and takes 64', () => {
+  it('refuses the 17th pattern of one trust domain, and takes 16', () => {
     const patterns = (count: number) =>
       exampleWith(
         exact,
         Array.from({ length: count }, (_, n) => `- pattern: spiffe://prod\\.example/w-${n}\n`).join('    '),
       );
-    expect(compileText(patterns(64)).documents).toHaveLength(7);
-    expect(problemsOf(patterns(65))).toEqual([
+    expect(compileText(patterns(16)).documents).toHaveLength(7);
+    expect(problemsOf(patterns(17))).toEqual([
       expect.objectContaining({
         document: 'Grant/orders',
         field: 'spec.subjects',
         message:
-          'hold more than 64 patterns for "prod.example", the other grants\' included: each is tried at every request of its workloads, so use prefix or spiffeId',
+          'hold more than 16 patterns for "prod.example", the other grants\' included: each is tried at every request of its workloads, so use prefix or spiffeId',
       }),
     ]);
   });
