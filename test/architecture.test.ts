@@ -16,7 +16,7 @@ const layers: readonly {
     name: 'core',
     owns: /^core\//,
     mayImport: /^core\//,
-    packages: /^zod$/,
+    packages: /^(zod|re2js)$/,
     nodeModules: /^node:(crypto|util)$/,
   },
   {

@@ -6,6 +6,7 @@ import { trustDomainOf } from './spiffe-id.ts';
 export function matchesSubject(subject: Subject, identity: IdentityFields): boolean {
   if ('spiffeId' in subject) return identity.spiffeId === subject.spiffeId;
   if ('prefix' in subject) return isUnder(identity.spiffeId, subject.prefix);
+  if ('pattern' in subject) return subject.compiled.covers(identity.spiffeId);
   if ('trustDomain' in subject) return trustDomainOf(identity.spiffeId) === subject.trustDomain;
   return issuerNameOf(identity) === subject.issuer;
 }

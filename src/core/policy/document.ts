@@ -112,11 +112,12 @@ const subjectSchema = z
   .strictObject({
     spiffeId: z.string().optional(),
     prefix: z.string().optional(),
+    pattern: z.string().optional(),
     trustDomain: z.string().optional(),
     issuer: z.string().optional(),
   })
   .refine((subject) => Object.values(subject).filter((value) => value !== undefined).length === 1, {
-    message: 'give exactly one of spiffeId, prefix, trustDomain and issuer',
+    message: 'give exactly one of spiffeId, prefix, pattern, trustDomain and issuer',
   });
 
 const grantSpecSchema = z.strictObject({

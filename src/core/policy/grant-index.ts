@@ -1,8 +1,9 @@
-/** Finds the grants that cover an identity; the cost grows with the depth of its ID, not with the number of grants. */
+/** Finds the grants that cover an identity; the cost grows with the depth of its ID and its trust domain's patterns, not with the number of grants. */
 import type { IdentityFields } from '../identity.ts';
 import { issuerNameOf } from '../match.ts';
 import { trustDomainOf } from '../spiffe-id.ts';
 import type { Grant } from './snapshot.ts';
+import type { WorkloadPattern } from './workload-pattern.ts';
 
 export interface GrantIndex {
   /** The grants whose subjects cover the identity, by name. */
@@ -13,6 +14,7 @@ export interface GrantIndex {
 export function indexGrants(grants: readonly Grant[]): GrantIndex {
   const bySpiffeId = new Map<string, Grant[]>();
   const byPrefix = new Map<string, Grant[]>();
+  const patternsByTrustDomain = new Map<string, { pattern: WorkloadPattern; grant: Grant }[]>();
   const byTrustDomain = new Map<string, Grant[]>();
   const byIssuer = new Map<string, Grant[]>();
   let longestPrefix = 0;
@@ -21,7 +23,10 @@ export function indexGrants(grants: readonly Grant[]): GrantIndex {
       if ('spiffeId' in subject) push(bySpiffeId, subject.spiffeId, grant);
       else if ('trustDomain' in subject) push(byTrustDomain, subject.trustDomain, grant);
       else if ('issuer' in subject) push(byIssuer, subject.issuer, grant);
-      else {
+      else if ('pattern' in subject) {
+        const pattern = subject.compiled;
+        push(patternsByTrustDomain, pattern.trustDomain, { pattern, grant });
+      } else {
         push(byPrefix, subject.prefix, grant);
         longestPrefix = Math.max(longestPrefix, subject.prefix.length);
       }
@@ -31,10 +36,14 @@ export function indexGrants(grants: readonly Grant[]): GrantIndex {
     find(identity) {
       const { spiffeId } = identity;
       const issuer = issuerNameOf(identity);
+      const trustDomain = trustDomainOf(spiffeId);
       const found = [
         ...(bySpiffeId.get(spiffeId) ?? []),
         ...ancestors(spiffeId, longestPrefix).flatMap((prefix) => byPrefix.get(prefix) ?? []),
-        ...(byTrustDomain.get(trustDomainOf(spiffeId)) ?? []),
+        ...(patternsByTrustDomain.get(trustDomain) ?? [])
+          .filter(({ pattern }) => pattern.covers(spiffeId))
+          .map(({ grant }) => grant),
+        ...(byTrustDomain.get(trustDomain) ?? []),
         ...(issuer === undefined ? [] : (byIssuer.get(issuer) ?? [])),
       ];
       return [...new Set(found)].sort(byName);
@@ -59,8 +68,8 @@ function ancestors(spiffeId: string, longestPrefix: number): readonly string[] {
   return ids;
 }
 
-function push(index: Map<string, Grant[]>, key: string, grant: Grant): void {
-  const grants = index.get(key);
-  if (grants === undefined) index.set(key, [grant]);
-  else grants.push(grant);
+function push<T>(index: Map<string, T[]>, key: string, entry: T): void {
+  const entries = index.get(key);
+  if (entries === undefined) index.set(key, [entry]);
+  else entries.push(entry);
 }

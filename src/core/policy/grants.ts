@@ -7,6 +7,7 @@ import { quote, suggest } from './nearest-word.ts';
 import type { Problems } from './problems.ts';
 import type { Grant, PolicyContext, Resource, Subject } from './snapshot.ts';
 import type { FieldPath } from './source.ts';
+import { compileWorkloadPattern, maxPatternsPerTrustDomain } from './workload-pattern.ts';
 
 type Report = (path: FieldPath, message: string) => void;
 type SubjectEntry = GrantDocument['spec']['subjects'][number];
@@ -23,10 +24,30 @@ export function compileGrants(
   problems: Problems,
 ): Grant[] {
   const resourceByName = new Map(resources.map((resource) => [resource.name, resource]));
+  const patternCounts = new Map<string, number>();
   return policy.grants.flatMap((entry) => {
     const grant = compileGrant(entry, policy, resourceByName, context, problems);
+    if (grant !== undefined) countPatterns(grant, entry, patternCounts, problems);
     return grant === undefined ? [] : [grant];
   });
+}
+
+function countPatterns(
+  grant: Grant,
+  { source }: Checked<GrantDocument>,
+  counts: Map<string, number>,
+  problems: Problems,
+): void {
+  for (const subject of grant.subjects) {
+    if (!('pattern' in subject)) continue;
+    const { trustDomain } = subject.compiled;
+    const count = (counts.get(trustDomain) ?? 0) + 1;
+    counts.set(trustDomain, count);
+    if (count === maxPatternsPerTrustDomain + 1) {
+      const message = `hold more than ${maxPatternsPerTrustDomain} patterns for ${quote(trustDomain)}, the other grants' included: each is tried at every request of its workloads, so use prefix or spiffeId`;
+      problems.add(source, ['spec', 'subjects'], message);
+    }
+  }
 }
 
 function compileGrant(
@@ -86,9 +107,10 @@ function compileSubject(
   context: PolicyContext,
   report: Report,
 ): Subject | undefined {
-  const { spiffeId, prefix, trustDomain, issuer } = entry;
+  const { spiffeId, prefix, pattern, trustDomain, issuer } = entry;
   if (spiffeId !== undefined) return compileSpiffeSubject('spiffeId', spiffeId, policy, context, report);
   if (prefix !== undefined) return compileSpiffeSubject('prefix', prefix, policy, context, report);
+  if (pattern !== undefined) return compilePattern(pattern, isWideAcknowledged, policy, context, report);
   if (trustDomain !== undefined) {
     if (!isTrustDomainName(trustDomain)) {
       report(['trustDomain'], 'must be the name of a trust domain: prod.example, not spiffe://prod.example');
@@ -111,6 +133,28 @@ function compileSubject(
     return undefined;
   }
   return { issuer };
+}
+
+function compilePattern(
+  text: string,
+  isWideAcknowledged: boolean,
+  policy: CheckedPolicy,
+  context: PolicyContext,
+  report: Report,
+): Subject | undefined {
+  const compiled = compileWorkloadPattern(text);
+  if (typeof compiled === 'string') {
+    report(['pattern'], compiled);
+    return undefined;
+  }
+  if (!isKnownTrustDomain(compiled.trustDomain, 'pattern', policy, context, report)) return undefined;
+  if (compiled.isWide && !isWideAcknowledged) {
+    report(
+      ['pattern'],
+      'covers workloads of any name: put a literal in its path, or write spec.acknowledgeWide: true if that is meant',
+    );
+  }
+  return { pattern: text, compiled };
 }
 
 function compileSpiffeSubject(
@@ -145,7 +189,7 @@ function spiffeSentence(field: 'spiffeId' | 'prefix', text: string): string {
 
 function isKnownTrustDomain(
   name: string,
-  field: 'spiffeId' | 'prefix' | 'trustDomain',
+  field: 'spiffeId' | 'prefix' | 'pattern' | 'trustDomain',
   policy: CheckedPolicy,
   context: PolicyContext,
   report: Report,

@@ -4,6 +4,7 @@ import type { Platform } from '../platform.ts';
 import type { IssuerDocument, StoredDocument, TrustDomainDocument } from './document.ts';
 import type { PolicyProblem } from './refused.ts';
 import type { SubjectTemplate } from './subject-template.ts';
+import type { WorkloadPattern } from './workload-pattern.ts';
 
 export interface Resource {
   readonly name: string;
@@ -27,6 +28,7 @@ export interface Grant {
 export type Subject =
   | { readonly spiffeId: string }
   | { readonly prefix: string }
+  | { readonly pattern: string; readonly compiled: WorkloadPattern }
   | { readonly trustDomain: string }
   | { readonly issuer: string };
 

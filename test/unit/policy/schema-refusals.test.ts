@@ -147,7 +147,7 @@ describe('the schema of policy documents', () => {
       by: '- { issuer: prod-cluster, trustDomain: lab.example }',
       document: 'Grant/orders',
       field: 'spec.subjects[3]',
-      message: 'give exactly one of spiffeId, prefix, trustDomain and issuer',
+      message: 'give exactly one of spiffeId, prefix, pattern, trustDomain and issuer',
     },
     {
       title: 'audiences that are nobody',
