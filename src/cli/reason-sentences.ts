@@ -85,6 +85,9 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'policy.no_grant': 'no grant on that resource is for this identity',
   'policy.no_default_target': 'no target was named, and the identity’s grants do not name one default',
   'policy.scope_not_permitted': 'a scope was asked for that no grant permits',
+  'policy.claims_conflict':
+    'the grants that apply give one claim different values, or copy one that is ambiguous',
+  'policy.claims_too_large': 'the claims that the grants add are larger than a token may carry',
   'policy.unavailable': 'the policy has not been loaded yet',
 
   'admin.token_missing': 'the request carried no admin token',

@@ -1,8 +1,10 @@
 /** May this identity have that token? Pure and total: the same answer for the exchange, `explain` and policy tests. */
+import { addedClaims } from './added-claims.ts';
 import type { Check } from './audit.ts';
 import { checkLifetime, checkResource, checkScopes, explainNoGrant, grantChecks } from './decision-trace.ts';
 import type { Reason } from './error.ts';
 import type { IdentityFields } from './identity.ts';
+import type { JsonObject } from './json.ts';
 import type { Grant, PolicySnapshot, Resource } from './policy/snapshot.ts';
 
 /** What of a request the policy decides on. */
@@ -19,6 +21,8 @@ export type Decision =
       readonly lifetimeSeconds: number;
       /** The grants that contribute, by name. */
       readonly grants: readonly Grant[];
+      /** What the grants add to the token. */
+      readonly claims: JsonObject;
       readonly checks: readonly Check[];
     }
   | {
@@ -70,7 +74,11 @@ export function decide(
   const checks = [...trace, scopeCheck, checkLifetime(isLongEnough, lifetimeSeconds, identity.expiresAt)];
   // Resources and grants in force always leave a second, so it is the credential that is over.
   if (!isLongEnough) return refused('credential.expired', checks);
-  return { permit: true, resource, scopes, lifetimeSeconds, grants, checks: [check, ...checks] };
+  const added = addedClaims(grants, identity.claims);
+  if (!added.ok) return refused(added.reason, [...checks, added.check]);
+  const { claims } = added;
+  const allChecks = [check, ...checks, ...(added.check === undefined ? [] : [added.check])];
+  return { permit: true, resource, scopes, lifetimeSeconds, grants, claims, checks: allChecks };
 }
 
 /** A grant with less than a second left could only give a token that is over at once, so it is over already. */

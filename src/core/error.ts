@@ -125,6 +125,9 @@ export const reasons = {
     sentence: 'The request names no target, and there is not exactly one default for this caller.',
   },
   'policy.scope_not_permitted': { code: 'invalid_scope' },
+  // What the policy adds is the policy's fault, not the caller's.
+  'policy.claims_conflict': { code: 'server_error' },
+  'policy.claims_too_large': { code: 'server_error' },
   'policy.unavailable': { code: 'temporarily_unavailable' },
 
   'admin.token_missing': { code: 'invalid_token' },

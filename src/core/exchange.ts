@@ -62,6 +62,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
         audience: decision.resource.audience,
         scopes: decision.scopes,
         lifetimeSeconds: decision.lifetimeSeconds,
+        addedClaims: decision.claims,
         nowMillis,
       });
       noteToken(event, token);

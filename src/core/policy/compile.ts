@@ -4,6 +4,7 @@ import { checkDocuments } from './check.ts';
 import { byName, indexGrants } from './grant-index.ts';
 import { compileGrants } from './grants.ts';
 import { compileIssuers } from './issuers.ts';
+import { refuseOpposedClaims } from './opposed-claims.ts';
 import { collectProblems } from './problems.ts';
 import { compileResources } from './resources.ts';
 import type { PolicyContext, PolicySnapshot } from './snapshot.ts';
@@ -22,6 +23,7 @@ export function compilePolicy(
   const trustDomains = compileTrustDomains(checked.trustDomains, context, problems);
   const issuers = compileIssuers(checked.issuers, context, problems);
   const grants = compileGrants(checked, resources, context, problems).sort(byName);
+  refuseOpposedClaims(checked.grants, problems);
   problems.throwIfAny();
 
   const grantsByResource = Map.groupBy(grants, (grant) => grant.resource.name);

@@ -108,6 +108,14 @@ const resourceSpecSchema = z.strictObject({
   proof: z.literal('none').default('none'),
 });
 
+const scalarsSchema = z.union([claimValueSchema, z.array(claimValueSchema)]);
+
+/** Not recursive: a value of bounded depth needs no bound on the work of reading it. */
+const grantClaimsSchema = z.strictObject({
+  set: z.record(z.string(), z.union([scalarsSchema, z.record(z.string(), scalarsSchema)])).default({}),
+  copy: z.record(z.string(), z.string()).default({}),
+});
+
 const subjectSchema = z
   .strictObject({
     spiffeId: z.string().optional(),
@@ -128,6 +136,7 @@ const grantSpecSchema = z.strictObject({
   defaultScopes: z.array(scopeSchema).default([]),
   maxTokenLifetime: durationSchema.optional(),
   default: z.boolean().default(false),
+  claims: grantClaimsSchema.default({ set: {}, copy: {} }),
   notAfter: z.iso.datetime({ offset: true }).optional(),
 });
 

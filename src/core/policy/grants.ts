@@ -3,6 +3,7 @@
 import { isTrustDomainName, parseSpiffeId, trustDomainOf } from '../spiffe-id.ts';
 import type { Checked, CheckedPolicy } from './check.ts';
 import type { GrantDocument } from './document.ts';
+import { checkGrantClaims } from './grant-claims.ts';
 import { quote, suggest } from './nearest-word.ts';
 import type { Problems } from './problems.ts';
 import type { Grant, PolicyContext, Resource, Subject } from './snapshot.ts';
@@ -69,6 +70,7 @@ function compileGrant(
     report(['maxTokenLifetime'], 'must be at most 24h');
   }
 
+  checkGrantClaims(spec.claims, report);
   const scopes = new Set(spec.scopes);
   for (const [index, scope] of spec.defaultScopes.entries()) {
     if (!scopes.has(scope)) {
@@ -96,6 +98,7 @@ function compileGrant(
     defaultScopes: spec.defaultScopes,
     maxTokenLifetimeSeconds: spec.maxTokenLifetime,
     isDefault: spec.default,
+    claims: spec.claims,
     notAfter: spec.notAfter === undefined ? undefined : Date.parse(spec.notAfter),
   };
 }

@@ -1,5 +1,6 @@
 /** The policy as the exchange uses it: compiled, immutable, indexed; swapped whole when its revision changes. */
 import type { IdentityFields } from '../identity.ts';
+import type { JsonObject } from '../json.ts';
 import type { Platform } from '../platform.ts';
 import type { IssuerDocument, StoredDocument, TrustDomainDocument } from './document.ts';
 import type { PolicyProblem } from './refused.ts';
@@ -21,8 +22,16 @@ export interface Grant {
   readonly defaultScopes: readonly string[];
   readonly maxTokenLifetimeSeconds: number | undefined;
   readonly isDefault: boolean;
+  readonly claims: GrantClaims;
   /** Milliseconds since the epoch. */
   readonly notAfter: number | undefined;
+}
+
+/** What a grant adds to the tokens that it contributes to. */
+export interface GrantClaims {
+  readonly set: JsonObject;
+  /** Claim paths in the verified claims, by the name that the token gives them. */
+  readonly copy: Readonly<Record<string, string>>;
 }
 
 export type Subject =

@@ -26,7 +26,7 @@ describe('the schema of policy documents', () => {
       document: 'Grant/orders',
       field: 'spec.condition',
       message:
-        'unknown field "condition": known here: acknowledgeWide, default, defaultScopes, maxTokenLifetime, notAfter, resource, scopes, subjects',
+        'unknown field "condition": known here: acknowledgeWide, claims, default, defaultScopes, maxTokenLifetime, notAfter, resource, scopes, subjects',
     },
     {
       title: 'a wrong apiVersion',
