@@ -1,8 +1,9 @@
 /** `/admin/v1/issuers/{name}/check`. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { newAddress, openHouse, type TestHouse, testIssuer } from '../../support/house.ts';
+import { newAddress, openHouse, type TestHouse, testAdminToken, testIssuer } from '../../support/house.ts';
 import { jwksOf, kubernetesClaims, makeKey, signToken, type TestKey } from '../../support/tokens.ts';
 import { callAdmin } from './admin-calls.ts';
+import { runCli } from './run-cli.ts';
 
 let house: TestHouse;
 let key: TestKey;
@@ -72,4 +73,24 @@ it('answers 404 to an unknown name, 400 to another body and 401 to a stranger', 
     payload: { token: 'x' },
   });
   expect([stranger.statusCode, stranger.json().type]).toEqual([401, 'urn:mintmark:problem:unauthorized']);
+});
+
+it('is a command that ends with 0 for a token that is accepted, and 1 with each failure for another', async () => {
+  const url = await house.app.listen({ host: '127.0.0.1', port: 0 });
+  const environment = { MINTMARK_URL: url, MINTMARK_TOKEN: testAdminToken };
+  const run = async (audience: string, ...more: string[]) => {
+    const input = await signToken(key, kubernetesClaims('https://cluster.example', audience));
+    return runCli(['issuer', 'check', 'prod', '--token', '-', ...more], { environment, input });
+  };
+  const accepted = await run(testIssuer);
+  expect(accepted).toMatchObject({ exitCode: 0, err: '' });
+  expect(accepted.out).toMatch(
+    /^ok {6}jwt\n(?:.*\n)*accepted: spiffe:\/\/mintmark\.test\/prod\/ns\/payments\/sa\/api\n$/,
+  );
+  const refused = await run('https://else.example');
+  expect(refused).toMatchObject({ exitCode: 1, err: '' });
+  expect(refused.out).toMatch(/\nfailed {2}aud: aud: expected "https:\/\/sts\.test".*\n(?:.*\n)*refused: /);
+  const json = await run('https://else.example', '--json');
+  expect(json.exitCode).toBe(1);
+  expect(JSON.parse(json.out)).toMatchObject({ reason: 'credential.audience_mismatch' });
 });
