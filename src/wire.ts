@@ -24,6 +24,7 @@ import { describeProblem } from './core/policy/refused.ts';
 import { type Clock, RevisionConflict } from './core/ports.ts';
 import { createRefusalCap } from './core/refusal-cap.ts';
 import { Secret } from './core/secret.ts';
+import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { openKeySets } from './credentials/jwks.ts';
 import { openLastGoods } from './credentials/last-good.ts';
 import { platforms } from './credentials/platforms/index.ts';
@@ -123,18 +124,20 @@ async function assemble(
     limit: refusalLimit,
     windowSeconds: refusalWindowSeconds,
   });
+  const verifierOptions = {
+    keySets,
+    issuer: config.issuer,
+    trustDomain: config.trustDomain,
+    platforms,
+    callPlatform: openCallPlatform(),
+    readTokenFile,
+  };
+  const verify = createVerifier(verifierOptions);
   const exchange = createExchange({
     issuer: config.issuer,
     clock,
     policy: () => policyBook.current(),
-    verify: createVerifier({
-      keySets,
-      issuer: config.issuer,
-      trustDomain: config.trustDomain,
-      platforms,
-      callPlatform: openCallPlatform(),
-      readTokenFile,
-    }),
+    verify,
     replayGuard: redis?.replayGuard ?? stores.replayGuard,
     keyRing,
     audit: stores.audit,
@@ -154,6 +157,7 @@ async function assemble(
       },
       clock,
       exchange,
+      checkIssuer: createCheckIssuer(verify, verifierOptions),
       keyRing,
       policyBook,
       readPolicyText,

@@ -77,6 +77,8 @@ export interface AdminClient {
   replacePolicy(documents: readonly unknown[], options: ReplacePolicyOptions): Promise<PolicyReplaced>;
   /** The event, unread; undefined where there is none. */
   getAuditEvent(requestId: string): Promise<unknown>;
+  /** The result, unread. */
+  checkIssuer(name: string, token: string): Promise<unknown>;
 }
 
 const timeoutMillis = 60_000;
@@ -86,7 +88,11 @@ export async function openAdminClient(dependencies: CliDependencies): Promise<Ad
   const serverUrl = readServerUrl(dependencies);
   const token = await readAdminToken(dependencies, serverUrl);
 
-  const call = async (method: 'GET' | 'PUT', path: string, init: RequestInit = {}): Promise<unknown> => {
+  const call = async (
+    method: 'GET' | 'POST' | 'PUT',
+    path: string,
+    init: RequestInit = {},
+  ): Promise<unknown> => {
     const headers = new Headers(init.headers);
     headers.set('authorization', `Bearer ${token.reveal()}`);
     headers.set('accept', 'application/json, application/problem+json');
@@ -114,6 +120,11 @@ export async function openAdminClient(dependencies: CliDependencies): Promise<Ad
       return understand(replacedSchema, answer);
     },
     getAuditEvent: (requestId) => call('GET', `/audit-events/${encodeURIComponent(requestId)}`),
+    checkIssuer: (name, token) =>
+      call('POST', `/issuers/${encodeURIComponent(name)}/check`, {
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ token }),
+      }),
   };
 }
 

@@ -1,6 +1,7 @@
 /** The commands and their options; each is a file under `commands/`. */
 import { Command, CommanderError } from 'commander';
 import { type ApplyOptions, apply, diff } from './commands/apply.ts';
+import { type CheckIssuerOptions, checkIssuer } from './commands/check-issuer.ts';
 import { migrate } from './commands/migrate.ts';
 import { type TokenOptions, token } from './commands/token.ts';
 import { type ValidateOptions, validate } from './commands/validate.ts';
@@ -89,6 +90,17 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
     .argument('<request-id>', 'the request_id of the answer, or its x-request-id header')
     .action(async (requestId: string, _options, self: Command) =>
       finish(await why(dependencies, requestId, self.optsWithGlobals())),
+    );
+  program
+    .command('issuer')
+    .description('Look at Issuer documents.')
+    .copyInheritedSettings(program)
+    .command('check')
+    .description('Check a sample token against a saved Issuer; exit code 1 where it is not accepted.')
+    .argument('<name>', 'the name of the Issuer document')
+    .requiredOption('--token <path>', 'where the sample token is; - reads standard input')
+    .action(async (name: string, _options, self: Command) =>
+      finish(await checkIssuer(dependencies, name, self.optsWithGlobals<CheckIssuerOptions>())),
     );
   command('token', 'Exchange a platform token for an access token, and print it.')
     .option('--audience <audience>', 'the one target (default: the one that the grants name)')

@@ -72,7 +72,7 @@ export async function verifyPlatformToken(
 }
 
 /** An allow-list, so that a token made for another protocol is never taken for a credential (RFC 8725 §3.11). */
-function checkType({ type }: CompactJws, lane: Credential['lane']): void {
+export function checkType({ type }: CompactJws, lane: Credential['lane']): void {
   if (type === undefined || /^(application\/)?jwt$/i.test(type)) return;
   const isAssertion = lane === 'client_assertion' || lane === 'assertion';
   if (isAssertion && /^(application\/)?client-authentication\+jwt$/i.test(type)) return; // RFC 7523bis §3
@@ -121,7 +121,7 @@ async function findIssuer(
   return issuer;
 }
 
-function claimsRefusal(
+export function claimsRefusal(
   { claims }: CompactJws,
   issuer: TrustedIssuer,
   audiences: readonly string[],
@@ -136,7 +136,7 @@ function claimsRefusal(
   }
 }
 
-async function signatureRefusal(
+export async function signatureRefusal(
   jws: CompactJws,
   issuer: TrustedIssuer,
   context: PlatformTokenContext,
@@ -170,7 +170,7 @@ async function signatureRefusal(
 }
 
 /** A refusal to weigh against others; anything else is a fault, and ends the verification. */
-function refusalOf(error: unknown): OAuthError {
+export function refusalOf(error: unknown): OAuthError {
   if (error instanceof OAuthError) return error;
   throw error;
 }
@@ -179,7 +179,7 @@ function furtherOf(one: OAuthError | undefined, other: OAuthError): OAuthError {
   return one !== undefined && (distance[one.reason] ?? 0) >= (distance[other.reason] ?? 0) ? one : other;
 }
 
-function checkAge(issuedAt: number, maxAgeSeconds: number | undefined, nowMillis: number): void {
+export function checkAge(issuedAt: number, maxAgeSeconds: number | undefined, nowMillis: number): void {
   const ageSeconds = nowMillis / 1000 - issuedAt;
   if (maxAgeSeconds === undefined || ageSeconds <= maxAgeSeconds) return;
   refuse(

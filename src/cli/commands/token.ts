@@ -44,7 +44,7 @@ export async function token(dependencies: CliDependencies, options: TokenOptions
   return exitCodes.done;
 }
 
-async function readCredential(dependencies: CliDependencies, path: string): Promise<string> {
+export async function readCredential(dependencies: CliDependencies, path: string): Promise<string> {
   const read = path === '-' ? dependencies.readStandardInput() : dependencies.readTextFile(path);
   const text = await read.catch(() => {
     throw usageFailure(`the credential cannot be read: ${path}`);

@@ -210,6 +210,7 @@ async function openAdminAlone() {
     },
     clock,
     exchange: unused,
+    checkIssuer: unused,
     keyRing: { signer: unused, publicKeys: unused },
     policyBook,
     readPolicyText: unused,
