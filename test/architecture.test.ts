@@ -48,9 +48,16 @@ const layers: readonly {
     nodeModules: /^node:(crypto|fs|net|util)$/,
   },
   {
+    name: 'client', // is copied into other people's programs, so it needs nothing of ours
+    owns: /^client\//,
+    mayImport: /^client\//,
+    packages: /^$/,
+    nodeModules: /^$/,
+  },
+  {
     name: 'cli',
     owns: /^cli\/(?!mintmark\.ts$)/,
-    mayImport: /^(core|cli)\//,
+    mayImport: /^(client|core|cli)\//,
     packages: /^(commander|zod|yaml)$/,
     nodeModules: /./,
   },

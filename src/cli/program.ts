@@ -105,7 +105,10 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
   command('token', 'Exchange a platform token for an access token, and print it.')
     .option('--audience <audience>', 'the one target (default: the one that the grants name)')
     .option('--scope <scopes>', 'scopes, divided by spaces (default: those that the grants name)')
-    .requiredOption('--credential-file <path>', 'where the platform token is; - reads standard input')
+    .option('--credential-file <path>', 'where the platform token is; - reads standard input')
+    .option('--platform <name>', 'ask the platform that this runs on instead; auto finds out which it is')
+    .option('--platform-audience <audience>', "whom that credential is for (default: the server's issuer)")
+    .option('--verbose', 'say which platform it is, and why')
     .option('--decode', "print the token's claims instead, unverified")
     .action(async (_options, self: Command) =>
       finish(await token(dependencies, self.optsWithGlobals<TokenOptions>())),

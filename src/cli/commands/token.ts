@@ -6,13 +6,18 @@ import { send } from '../admin-client.ts';
 import type { CliDependencies } from '../dependencies.ts';
 import { CommandFailure, type ExitCode, exitCodes, usageFailure } from '../exit.ts';
 import { plain } from '../paint.ts';
+import { platformCredential } from '../platform-credential.ts';
 import { readServerUrl } from '../server.ts';
 
 export interface TokenOptions {
   readonly audience?: string;
   readonly scope?: string;
-  /** A path, or `-` for standard input. */
-  readonly credentialFile: string;
+  /** A path, or `-` for standard input. This or `platform`. */
+  readonly credentialFile?: string;
+  /** The name of the platform that this runs on, or `auto`. */
+  readonly platform?: string;
+  readonly platformAudience?: string;
+  readonly verbose?: boolean;
   readonly decode?: boolean;
   readonly json?: boolean;
 }
@@ -27,7 +32,7 @@ const refusalSchema = z.looseObject({
 /** Prints the token alone, so that a script can use it. Exit code 1 where it is refused. */
 export async function token(dependencies: CliDependencies, options: TokenOptions): Promise<ExitCode> {
   const { out } = dependencies;
-  const credential = await readCredential(dependencies, options.credentialFile);
+  const credential = await credentialOf(dependencies, options);
   const response = await send(dependencies, `${readServerUrl(dependencies)}${paths.agentlessToken}`, {
     method: 'POST',
     headers: { authorization: `Bearer ${credential}`, 'content-type': 'application/json' },
@@ -42,6 +47,16 @@ export async function token(dependencies: CliDependencies, options: TokenOptions
   if (options.json) out.write(`${JSON.stringify(claims ?? answer.data)}\n`);
   else out.write(`${claims === undefined ? accessToken : JSON.stringify(claims, undefined, 2)}\n`);
   return exitCodes.done;
+}
+
+function credentialOf(dependencies: CliDependencies, options: TokenOptions): Promise<string> {
+  const { credentialFile, platform } = options;
+  if (platform !== undefined && credentialFile === undefined) {
+    return platformCredential(dependencies, { ...options, platform });
+  }
+  if (platform === undefined && credentialFile !== undefined)
+    return readCredential(dependencies, credentialFile);
+  throw usageFailure('token needs one of --platform and --credential-file');
 }
 
 export async function readCredential(dependencies: CliDependencies, path: string): Promise<string> {

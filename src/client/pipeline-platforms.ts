@@ -1,0 +1,43 @@
+/** Pipelines that give a job an address to ask for a token, and a bearer token to ask with. */
+import { ask, memberOf } from './ask.ts';
+import { type ClientPlatform, NoCredential, oneToken } from './platform.ts';
+
+export const githubActions: ClientPlatform = {
+  platform: 'github-actions',
+  looksFor: 'ACTIONS_ID_TOKEN_REQUEST_URL (permissions: id-token: write)',
+  detect: ({ environment }) => Boolean(environment.ACTIONS_ID_TOKEN_REQUEST_URL),
+  obtain: async (surroundings, audience) => {
+    const source = 'ACTIONS_ID_TOKEN_REQUEST_URL';
+    const { ACTIONS_ID_TOKEN_REQUEST_URL: base, ACTIONS_ID_TOKEN_REQUEST_TOKEN: token } =
+      surroundings.environment;
+    const url = withQuery(base, source, { audience });
+    const headers = bearer(token, 'ACTIONS_ID_TOKEN_REQUEST_TOKEN');
+    return oneToken(memberOf(await ask(surroundings, source, { url, headers }), 'value', source), source);
+  },
+};
+
+/** The audience is fixed: `api://AzureADTokenExchange`. */
+export const azureDevops: ClientPlatform = {
+  platform: 'azure-devops',
+  looksFor: 'SYSTEM_OIDCREQUESTURI',
+  detect: ({ environment }) => Boolean(environment.SYSTEM_OIDCREQUESTURI),
+  obtain: async (surroundings) => {
+    const source = 'SYSTEM_OIDCREQUESTURI';
+    const { SYSTEM_OIDCREQUESTURI: base, SYSTEM_ACCESSTOKEN: token } = surroundings.environment;
+    const url = withQuery(base, source, { 'api-version': '7.1-preview.1' });
+    const headers = bearer(token, 'SYSTEM_ACCESSTOKEN');
+    const answer = await ask(surroundings, source, { url, method: 'POST', headers });
+    return oneToken(memberOf(answer, 'oidcToken', source), source);
+  },
+};
+
+function withQuery(base: string | undefined, source: string, query: Record<string, string>): string {
+  if (base === undefined || !URL.canParse(base)) throw new NoCredential(`${source} is not a URL`);
+  const url = new URL(base);
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+  return url.href;
+}
+
+function bearer(token: string | undefined, source: string): Record<string, string> {
+  return { authorization: `Bearer ${oneToken(token, source)}` };
+}
