@@ -4,6 +4,7 @@ import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod
 import type { HttpDependencies } from '../dependencies.ts';
 import { auditEventRoutes } from './audit-event-routes.ts';
 import { installAuthorization } from './authorize.ts';
+import { documentRoutes } from './document-routes.ts';
 import { policyRoutes } from './policy-routes.ts';
 import { AdminProblem, sendProblem } from './problem.ts';
 import { statusRoutes } from './status-routes.ts';
@@ -14,6 +15,7 @@ export const adminRoutes: FastifyPluginAsync<HttpDependencies> = async (app, dep
   app.setSerializerCompiler(serializerCompiler);
   const authorize = installAuthorization(app, dependencies);
   app.setNotFoundHandler((request, reply) => sendProblem(new AdminProblem('not-found'), request, reply));
+  await app.register(documentRoutes(authorize, dependencies));
   await app.register(policyRoutes(authorize, dependencies));
   await app.register(auditEventRoutes(authorize, dependencies));
   await app.register(statusRoutes(authorize, dependencies));
