@@ -95,6 +95,7 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'admin.scope_missing': 'the admin token lacks a scope',
   'admin.not_found': 'there was nothing at that address',
   'admin.managed_by_file': 'the change touched documents that only the operator’s file may change',
+  'admin.document_in_use': 'other documents refer to the document that was to be deleted',
   'admin.revision_conflict': 'the policy had changed since the revision that the change was made on',
   'admin.policy_refused': 'the policy has mistakes, so nothing was changed',
 

@@ -135,6 +135,7 @@ export const reasons = {
   'admin.scope_missing': { code: 'invalid_token' },
   'admin.not_found': { code: 'invalid_request' },
   'admin.managed_by_file': { code: 'invalid_request' },
+  'admin.document_in_use': { code: 'invalid_request' },
   'admin.revision_conflict': { code: 'invalid_request' },
   'admin.policy_refused': { code: 'invalid_request' },
 

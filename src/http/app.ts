@@ -42,6 +42,7 @@ export async function buildApp(
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }), // the audit has every attempt
     bodyLimit: bodyLimitBytes,
+    routerOptions: { maxParamLength: 253 }, // a document's name
     requestTimeout: requestTimeoutMillis,
     keepAliveTimeout: keepAliveTimeoutMillis,
     trustProxy:

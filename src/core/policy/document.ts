@@ -5,7 +5,7 @@ import type { Json } from '../json.ts';
 export const apiVersion = 'mintmark/v1';
 
 /** A document's name is part of SPIFFE IDs and URLs, so it is one DNS-label-like path segment. */
-const nameSchema = z
+export const nameSchema = z
   .string()
   .max(253)
   .regex(/^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/, 'a name is lower-case letters, digits, ".", "_" and "-"');

@@ -17,22 +17,23 @@ import {
   replacedSchema,
   replaceQuerySchema,
 } from './policy-schema.ts';
+import {
+  acceptYaml,
+  bodyLimitBytes,
+  prefersYaml,
+  sendYaml,
+  sourceFromJson,
+  yamlType,
+} from './policy-text.ts';
 import { AdminProblem } from './problem.ts';
 import { describedProblems, secured } from './route-schema.ts';
-
-const bodyLimitBytes = 16 * 1024 * 1024;
-const yamlType = 'application/yaml'; // RFC 9512
 
 export function policyRoutes(
   authorize: Authorize,
   { policyBook, readPolicyText, writePolicyText }: HttpDependencies,
 ): FastifyPluginAsyncZod {
   return async (app) => {
-    app.addContentTypeParser(
-      yamlType,
-      { parseAs: 'string', bodyLimit: bodyLimitBytes },
-      async (_request: unknown, text: string) => text,
-    );
+    acceptYaml(app);
 
     app.get(
       '/policy',
@@ -58,10 +59,7 @@ export function policyRoutes(
         summarize(request, `read the policy at revision ${revision}`);
         reply.header('etag', etagOf(revision)).header('cache-control', 'no-store').header('vary', 'accept');
         if (prefersYaml(request.headers.accept)) {
-          return reply
-            .type(yamlType)
-            .serializer((text: string) => text)
-            .send(writePolicyText(documents));
+          return sendYaml(reply, writePolicyText(documents));
         }
         return reply.type('application/json; charset=utf-8').send(policyBody(revision, documents));
       },
@@ -136,12 +134,6 @@ function etagOf(revision: number): string {
   return `"${revision}"`;
 }
 
-function prefersYaml(accept: string | undefined): boolean {
-  const types = (accept ?? '').split(',').map((part) => part.split(';', 1)[0]?.trim().toLowerCase());
-  const [yaml, json] = [types.indexOf(yamlType), types.indexOf('application/json')];
-  return yaml !== -1 && (json === -1 || yaml < json);
-}
-
 function expectedRevision(ifMatch: string | undefined, inBody: number | undefined): number | undefined {
   const inHeader = ifMatch === undefined || ifMatch === '*' ? undefined : Number(ifMatch.slice(1, -1));
   if (inHeader !== undefined && inBody !== undefined && inHeader !== inBody) {
@@ -150,10 +142,6 @@ function expectedRevision(ifMatch: string | undefined, inBody: number | undefine
     });
   }
   return inHeader ?? inBody;
-}
-
-function sourceFromJson(value: unknown): PolicySource {
-  return { value, managedBy: 'rest', locate: () => ({}) };
 }
 
 /** Leaves out what the file manages and nobody changed, so that what GET gives can be edited and sent back. */

@@ -7,7 +7,7 @@ import { policyProblemSchema } from './problem.ts';
 const kindSchema = z.enum(Object.keys(documentSchemas) as [Kind, ...Kind[]]);
 const namedSchema = z.object({ kind: kindSchema, name: z.string() });
 
-const documentSchema = z
+export const documentSchema = z
   .record(z.string(), z.unknown())
   .describe(`A document of apiVersion mintmark/v1 and kind ${kinds.join(', ')}.`);
 

@@ -23,6 +23,16 @@ const problems = {
     title: 'The document is managed by file',
     reason: 'admin.managed_by_file',
   },
+  'document-in-use': {
+    status: 409,
+    title: 'Other documents refer to this one',
+    reason: 'admin.document_in_use',
+  },
+  'etag-mismatch': {
+    status: 412,
+    title: 'The document is not as the precondition says',
+    reason: 'admin.revision_conflict',
+  },
   'revision-conflict': {
     status: 412,
     title: 'The policy has changed meanwhile',

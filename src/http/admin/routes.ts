@@ -4,6 +4,7 @@ import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod
 import type { HttpDependencies } from '../dependencies.ts';
 import { auditEventRoutes } from './audit-event-routes.ts';
 import { installAuthorization } from './authorize.ts';
+import { documentRoutes } from './document-routes.ts';
 import { issuerCheckRoutes } from './issuer-check-routes.ts';
 import { policyRoutes } from './policy-routes.ts';
 import { AdminProblem, sendProblem } from './problem.ts';
@@ -15,6 +16,7 @@ export const adminRoutes: FastifyPluginAsync<HttpDependencies> = async (app, dep
   app.setSerializerCompiler(serializerCompiler);
   const authorize = installAuthorization(app, dependencies);
   app.setNotFoundHandler((request, reply) => sendProblem(new AdminProblem('not-found'), request, reply));
+  await app.register(documentRoutes(authorize, dependencies));
   await app.register(policyRoutes(authorize, dependencies));
   await app.register(auditEventRoutes(authorize, dependencies));
   await app.register(issuerCheckRoutes(authorize, dependencies));

@@ -1,0 +1,40 @@
+/** What the routes of single documents read and answer. */
+import { z } from 'zod';
+import { type Kind, nameSchema } from '../../core/policy/document.ts';
+
+const etagSchema = z
+  .string()
+  .regex(/^(\*|"[\w-]{43}")$/, 'must be one ETag of GET as it was sent, or *')
+  .optional();
+
+const filterText = z
+  .string()
+  .min(1)
+  .max(256)
+  .regex(/^\P{Cc}*$/u, 'must hold no control characters');
+const listQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  cursor: z.string().min(1).max(400).optional().describe('`next_cursor` of the page before.'),
+  label: z
+    .union([filterText, z.array(filterText).max(20)])
+    .optional()
+    .describe('`key:value`; repeated, all of them.'),
+  text: filterText.optional().describe('In any string of the document, whatever its case.'),
+});
+/** What only grants can be looked up by. */
+export const grantFilterSchema = z.object({
+  resource: nameSchema.optional().describe('The resource that the grant is for.'),
+});
+const grantListQuery = listQuery.extend(grantFilterSchema.shape);
+
+export const documentParams = z.object({ name: nameSchema });
+export const putHeaders = z.looseObject({
+  'if-match': etagSchema,
+  'if-none-match': z.literal('*', 'only * is understood').optional(),
+});
+export const deleteHeaders = z.looseObject({ 'if-match': etagSchema });
+
+/** The query of a list: grants can also be looked up by their resource. */
+export function listQueryOf(kind: Kind) {
+  return kind === 'Grant' ? grantListQuery : listQuery;
+}
