@@ -23,6 +23,7 @@ import { createPolicyBook, type PolicyBook } from './core/policy/book.ts';
 import { describeProblem } from './core/policy/refused.ts';
 import { type Clock, RevisionConflict } from './core/ports.ts';
 import { createRefusalCap } from './core/refusal-cap.ts';
+import { v7RequestId } from './core/request-id.ts';
 import { Secret } from './core/secret.ts';
 import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { openKeySets } from './credentials/jwks.ts';
@@ -112,7 +113,7 @@ async function assemble(
   });
   await policyBook.refresh();
   if (config.policyPath !== undefined) {
-    await applyPolicyFile(policyBook, config.policyPath);
+    await applyPolicyFile(policyBook, config.policyPath, clock);
     for (const warning of policyBook.current().warnings) logger.warn(`policy: ${describeProblem(warning)}`);
   }
   closers.push(policyBook.watch({ pollMillis: policyPollMillis }));
@@ -257,17 +258,31 @@ async function adminTokenOf(
 }
 
 /** Replicas that start at once race to write the same file; whoever comes second finds it written. */
-async function applyPolicyFile(policyBook: PolicyBook, path: string, attemptsLeft = 5): Promise<void> {
+async function applyPolicyFile(
+  policyBook: PolicyBook,
+  path: string,
+  clock: Clock,
+  attemptsLeft = 5,
+): Promise<void> {
   const sources = await readPolicyPath(path, 'file');
   try {
     await policyBook.replace(sources, {
       author: 'file',
       reason: `MINTMARK_POLICY ${path}`,
       managedBy: 'file',
+      event: ({ revision, diff: { added, changed, removed } }) => ({
+        requestId: v7RequestId(clock.now()),
+        at: clock.now(),
+        outcome: 'permitted',
+        action: 'admin.policy.apply_file',
+        remoteAddress: 'local',
+        actor: 'file',
+        summary: `${added.length} added, ${changed.length} changed, ${removed.length} removed; now at revision ${revision}`,
+      }),
     });
   } catch (error) {
     if (!(error instanceof RevisionConflict) || attemptsLeft === 1) throw error;
-    await applyPolicyFile(policyBook, path, attemptsLeft - 1);
+    await applyPolicyFile(policyBook, path, clock, attemptsLeft - 1);
   }
 }
 

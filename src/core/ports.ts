@@ -58,6 +58,8 @@ export interface PolicyChange {
   readonly author: string;
   readonly reason?: string;
   readonly at: number;
+  /** What the audit keeps of it, durable together with the change or not at all. */
+  readonly event: AuditEvent;
 }
 
 export class RevisionConflict extends Error {
@@ -68,7 +70,10 @@ export interface PolicyStore {
   load(): Promise<StoredPolicy>;
   /** The current revision; cheap enough to ask every second. */
   revision(): Promise<number>;
-  /** Makes the change whole or not at all, and returns the new revision. A change that alters nothing keeps the revision. */
+  /**
+   * Makes the change and appends its event, both or neither, and returns the new revision. A change that alters nothing
+   * keeps the revision, and leaves its event. Throws an `OAuthError` `server.audit_unavailable` where the event is refused.
+   */
   replace(change: PolicyChange): Promise<number>;
   /** Calls back after another process may have changed the policy (a hint, not a promise). Returns how to stop. */
   onChange(listener: () => void): () => void;

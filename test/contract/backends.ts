@@ -1,10 +1,12 @@
 /** The backends that a contract suite runs on, each made fresh. */
+import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, inject } from 'vitest';
 import type { Database } from '../../src/adapters/postgres/database.ts';
 import { type SqlStores, sqlStores } from '../../src/adapters/postgres/open.ts';
 import { openPgDatabase } from '../../src/adapters/postgres/pg-database.ts';
 import { openPgliteDatabase } from '../../src/adapters/postgres/pglite-database.ts';
+import type { AuditEvent } from '../../src/core/audit.ts';
 import { createDatabase } from '../support/postgres-client.ts';
 
 /** A clock that stands still until it is moved. */
@@ -69,6 +71,12 @@ export function describeSql(port: string, declare: (backend: SqlBackend, name: s
     });
     declare(backend, name);
   });
+}
+
+/** The event of a policy change. */
+export function policyEvent(at: number): AuditEvent {
+  const action = 'admin.policy.replace';
+  return { requestId: randomUUID(), at, outcome: 'permitted', action, remoteAddress: '192.0.2.1' };
 }
 
 /** Rows of a statement of the test's own. */

@@ -48,6 +48,7 @@ describe('the role of the exchange', () => {
       documents: [{ kind: 'Grant', name: 'orders', managedBy: 'rest', body }],
       author: 'test',
       at: clock.now(),
+      event: event(),
     });
     expect((await policy.load()).documents).toHaveLength(1);
     const appended = event();

@@ -6,7 +6,7 @@ import { openPostgres, type SqlStores } from '../../src/adapters/postgres/open.t
 import type { OAuthError } from '../../src/core/error.ts';
 import { type Postgres, startPostgres } from '../support/postgres.ts';
 import { onServer } from '../support/postgres-client.ts';
-import { testClock } from './backends.ts';
+import { policyEvent, testClock } from './backends.ts';
 
 describe('PostgreSQL killed with -9', () => {
   const clock = testClock();
@@ -88,7 +88,13 @@ describe('PostgreSQL killed with -9', () => {
     await expect.poll(() => listener.mock.calls.length, { timeout: 15_000 }).toBeGreaterThan(0);
     listener.mockClear();
     const document = { kind: 'Grant', name: 'a', managedBy: 'rest', body: {} } as const;
-    await policy.replace({ baseRevision: 0, documents: [document], author: 'test', at: clock.now() });
+    await policy.replace({
+      baseRevision: 0,
+      documents: [document],
+      author: 'test',
+      at: clock.now(),
+      event: policyEvent(clock.now()),
+    });
     await expect.poll(() => listener.mock.calls.length).toBeGreaterThan(0);
     expect(losses.length).toBeGreaterThan(0);
   });
@@ -111,6 +117,7 @@ describe('PostgreSQL killed with -9', () => {
       documents: [document],
       author: 'test',
       at: clock.now(),
+      event: policyEvent(clock.now()),
     });
     await expect(change).rejects.toThrow();
     await Promise.all([killer, lock]);

@@ -3,7 +3,7 @@ import { expect, test, vi } from 'vitest';
 import type { Json } from '../../src/core/json.ts';
 import type { ManagedBy, StoredDocument } from '../../src/core/policy/document.ts';
 import { type PolicyChange, RevisionConflict } from '../../src/core/ports.ts';
-import { describeSql, select } from './backends.ts';
+import { describeSql, policyEvent, select } from './backends.ts';
 
 const at = Date.UTC(2026, 5, 1, 12, 0, 0, 123);
 
@@ -21,7 +21,14 @@ function grant(
 }
 
 function change(baseRevision: number, documents: readonly StoredDocument[]): PolicyChange {
-  return { baseRevision, documents, author: 'spiffe://mintmark.example/admin', reason: 'a test', at };
+  return {
+    baseRevision,
+    documents,
+    author: 'spiffe://mintmark.example/admin',
+    reason: 'a test',
+    at,
+    event: policyEvent(at),
+  };
 }
 
 describeSql('policy store', (backend) => {
@@ -105,6 +112,40 @@ describeSql('policy store', (backend) => {
     const { policy } = backend.stores;
     await expect(policy.replace(change(0, [grant('a'), grant('a')]))).rejects.toThrow('Grant/a twice');
     expect(await policy.revision()).toBe(0);
+  });
+
+  test.each([
+    ['that a constraint refuses', 'alter table audit_events add constraint broken check (false) not valid'],
+    ['whose table is gone', 'alter table audit_events rename to audit_events_away'],
+  ])('makes no change without its event, %s', async (_what, breakAudit) => {
+    const { policy } = backend.stores;
+    expect(await policy.replace(change(0, [grant('a')]))).toBe(1); // the control
+    await backend.database.transaction(({ script }) => script(breakAudit));
+    for (const documents of [[grant('b')], [grant('a')], []]) {
+      await expect(policy.replace(change(1, documents))).rejects.toMatchObject({
+        reason: 'server.audit_unavailable',
+      });
+    }
+    expect(await policy.load()).toEqual({ revision: 1, documents: [grant('a')] });
+    const history = 'select revision from policy_revisions union all select revision from policy_changes';
+    expect((await select(backend.database, history)).length).toBe(2);
+  });
+
+  test('leaves the event of each change, and of one that alters nothing', async () => {
+    const { policy, audit } = backend.stores;
+    const first = change(0, [grant('a')]);
+    const same = change(1, [grant('a')]);
+    expect([await policy.replace(first), await policy.replace(same)]).toEqual([1, 1]);
+    expect(await audit.find(first.event.requestId)).toEqual(first.event);
+    expect(await audit.find(same.event.requestId)).toEqual(same.event);
+  });
+
+  test('leaves no event of a change that it refuses', async () => {
+    const { policy, audit } = backend.stores;
+    const [late, twice] = [change(3, [grant('a')]), change(0, [grant('a'), grant('a')])];
+    await expect(policy.replace(late)).rejects.toThrow(RevisionConflict);
+    await expect(policy.replace(twice)).rejects.toThrow('Grant/a twice');
+    for (const { event } of [late, twice]) expect(await audit.find(event.requestId)).toBeUndefined();
   });
 
   test('of ten changes at once on one revision exactly one is made', async () => {

@@ -1,10 +1,11 @@
 /** The audit in SQL: append only, by group commit. */
+import type { Kysely } from 'kysely';
 import type { AuditEvent } from '../../core/audit.ts';
 import { OAuthError } from '../../core/error.ts';
 import type { AuditLog, AuditSink } from '../../core/ports.ts';
 import type { Database, PreparedStatement } from './database.ts';
 import { groupCommit } from './group-commit.ts';
-import { timestamp } from './tables.ts';
+import { type Tables, timestamp } from './tables.ts';
 
 export interface AuditStore extends AuditSink, AuditLog {
   /** Takes no more events, and resolves once those taken are settled. */
@@ -60,7 +61,20 @@ export function auditStore(log: Database, sink: Database = log): AuditStore {
 type Row = string;
 
 function toRow(event: AuditEvent): Row {
-  return JSON.stringify({
+  return JSON.stringify(columnsOf(event));
+}
+
+/** Appends within the caller's transaction. Throws an `OAuthError` `server.audit_unavailable`. */
+export async function appendWithin(kysely: Kysely<Tables>, event: AuditEvent): Promise<void> {
+  try {
+    await kysely.insertInto('audit_events').values(columnsOf(event)).execute();
+  } catch (cause) {
+    throw new OAuthError('server.audit_unavailable', { cause });
+  }
+}
+
+function columnsOf(event: AuditEvent) {
+  return {
     request_id: event.requestId,
     at: timestamp(event.at),
     outcome: event.outcome,
@@ -69,7 +83,7 @@ function toRow(event: AuditEvent): Row {
     resource: toText(event.resource),
     reason: toText(event.reason),
     event: JSON.stringify(event), // as text, which PostgreSQL then keeps letter by letter
-  });
+  };
 }
 
 /** PostgreSQL's text can hold neither U+0000 nor half a surrogate pair; the event itself keeps them. */

@@ -1,8 +1,9 @@
-/** The policy in SQL: each change is one revision, made whole or not at all, with what stood before and after. */
+/** The policy in SQL: each change is one revision, made whole or not at all, with its audit event and what stood before and after. */
 import { createHash } from 'node:crypto';
 import { type Kysely, sql } from 'kysely';
 import type { StoredDocument } from '../../core/policy/document.ts';
 import { type PolicyChange, type PolicyStore, RevisionConflict } from '../../core/ports.ts';
+import { appendWithin } from './audit-store.ts';
 import { type Database, policyChannel } from './database.ts';
 import { type Tables, timestamp } from './tables.ts';
 
@@ -57,6 +58,7 @@ async function replace(kysely: Kysely<Tables>, change: PolicyChange): Promise<nu
       `the policy is at revision ${current}, the change was made on ${change.baseRevision}`,
     );
   }
+  await appendWithin(kysely, change.event);
   const { changed, removed } = await difference(kysely, change.documents);
   if (changed.length === 0 && removed.length === 0) return current;
   const revision = current + 1;

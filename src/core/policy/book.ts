@@ -1,4 +1,5 @@
 /** The policy in force: keeps the compiled snapshot fresh, and makes changes whole or not at all. */
+import type { AuditEvent } from '../audit.ts';
 import { OAuthError } from '../error.ts';
 import { type Clock, type PolicyStore, RevisionConflict } from '../ports.ts';
 import { compilePolicy } from './compile.ts';
@@ -18,8 +19,16 @@ export interface PlanOptions {
 export interface ReplaceOptions extends PlanOptions {
   readonly author: string;
   readonly reason?: string | undefined;
-  /** Only says what would change. */
+  /** What the audit keeps of the change: it becomes durable together with it, or neither does. */
+  readonly event: (outcome: ChangeOutcome) => AuditEvent;
+  /** Only says what would change, and leaves no event. */
   readonly dryRun?: boolean | undefined;
+}
+
+export interface ChangeOutcome {
+  /** The revision in force once the change is made. */
+  readonly revision: number;
+  readonly diff: PolicyDiff;
 }
 
 export interface PolicyPlan {
@@ -94,8 +103,9 @@ export function createPolicyBook(parts: PolicyBookParts): PolicyBook {
     const kept = keptDocuments(stored.documents, written, options.managedBy);
     const whole = [...sourcesFromStored(kept), ...written];
     const planned = compilePolicy(whole, context, stored.revision + 1);
-    const documents = storedFromSources(whole);
-    const diff = diffPolicies(stored.documents, documents);
+    const wanted = storedFromSources(whole);
+    const diff = diffPolicies(stored.documents, wanted);
+    const documents = isEmptyDiff(diff) ? stored.documents : wanted; // a store also sees the order of fields
     return { baseRevision: stored.revision, documents, diff, snapshot: planned };
   }
 
@@ -104,23 +114,19 @@ export function createPolicyBook(parts: PolicyBookParts): PolicyBook {
     options: ReplaceOptions,
   ): Promise<PolicyReplaced> {
     const plan = await makePlan(sources, options);
-    const unchanged = { revision: plan.baseRevision, diff: plan.diff, snapshot: plan.snapshot };
-    if (options.dryRun === true) return unchanged;
-    if (isEmptyDiff(plan.diff)) {
-      const same = { ...plan.snapshot, revision: plan.baseRevision };
-      putInForce(same);
-      return { ...unchanged, snapshot: same };
-    }
+    const { baseRevision, diff } = plan;
+    if (options.dryRun === true) return { revision: baseRevision, diff, snapshot: plan.snapshot };
     const revision = await store.replace({
-      baseRevision: plan.baseRevision,
+      baseRevision,
       documents: plan.documents,
       author: options.author,
       ...(options.reason === undefined ? {} : { reason: options.reason }),
       at: clock.now(),
+      event: options.event({ revision: isEmptyDiff(diff) ? baseRevision : baseRevision + 1, diff }),
     });
     const changed = { ...plan.snapshot, revision };
     putInForce(changed);
-    return { revision, diff: plan.diff, snapshot: changed };
+    return { revision, diff, snapshot: changed };
   }
 
   function putInForce(next: PolicySnapshot): void {

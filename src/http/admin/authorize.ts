@@ -35,10 +35,15 @@ export function installAuthorization(app: FastifyInstance, dependencies: HttpDep
   app.decorateRequest('adminUse', undefined);
   app.decorateRequest('adminCaller', undefined);
 
-  app.setErrorHandler((error, request, reply) => {
+  app.setErrorHandler(async (error, request, reply) => {
     const problem = problemOf(error);
     if (problem.status >= 500) request.log.error({ err: error }, 'admin request failed');
-    if (request.adminUse) noteProblem(request.adminUse.event, problem);
+    const use = request.adminUse;
+    if (use) noteProblem(use.event, problem);
+    if (use?.isRecorded === false && problem.reason === 'server.audit_unavailable') {
+      use.isRecorded = true; // the answer is this problem whether or not the audit takes the event now
+      await audit.append(use.event).catch((err) => request.log.error({ err }, 'audit event lost'));
+    }
     return sendProblem(problem, request, reply);
   });
 
@@ -111,6 +116,17 @@ function noteProblem(event: AuditEvent, problem: AdminProblem): void {
 /** Says in the audit what this request did. */
 export function summarize(request: FastifyRequest, summary: string): void {
   if (request.adminUse) request.adminUse.event.summary = summary;
+}
+
+/** The event of this request, for a store that makes it durable together with the change that it tells of. */
+export function eventOf(request: FastifyRequest): AuditEvent {
+  if (request.adminUse === undefined) throw new AdminProblem('unauthorized');
+  return request.adminUse.event;
+}
+
+/** The store has made the event of this request durable, so that no second one is appended. */
+export function markRecorded(request: FastifyRequest): void {
+  if (request.adminUse) request.adminUse.isRecorded = true;
 }
 
 /** The caller that the gate let in. A route without a gate has none, and fails closed. */

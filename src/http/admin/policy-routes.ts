@@ -8,7 +8,7 @@ import { PolicyRefused } from '../../core/policy/refused.ts';
 import type { PolicySnapshot } from '../../core/policy/snapshot.ts';
 import { documentLabel, type PolicySource } from '../../core/policy/source.ts';
 import type { HttpDependencies } from '../dependencies.ts';
-import { type Authorize, callerOf, summarize } from './authorize.ts';
+import { type Authorize, callerOf, eventOf, markRecorded, summarize } from './authorize.ts';
 import {
   diffBody,
   policyBody,
@@ -112,9 +112,15 @@ export function policyRoutes(
               typeof body === 'string' ? undefined : body.revision,
             ),
             dryRun: isDryRun,
+            event: (outcome) => {
+              const change = { revision: outcome.revision, isDryRun, reason: query.reason };
+              summarize(request, describeChange(outcome.diff, change));
+              return eventOf(request);
+            },
           },
         );
-        summarize(request, describeChange(diff, { revision, isDryRun, reason: query.reason }));
+        if (isDryRun) summarize(request, describeChange(diff, { revision, isDryRun, reason: query.reason }));
+        else markRecorded(request);
         if (!isDryRun) reply.header('etag', etagOf(revision));
         return reply
           .header('cache-control', 'no-store')

@@ -1,7 +1,8 @@
 /** Who gets into the admin API, what the others are told, and what the audit keeps of either. */
 import Fastify from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openPglite } from '../../../src/adapters/postgres/open.ts';
+import { sqlStores } from '../../../src/adapters/postgres/open.ts';
+import { openPgliteDatabase } from '../../../src/adapters/postgres/pglite-database.ts';
 import { createPolicyBook } from '../../../src/core/policy/book.ts';
 import { v7RequestId } from '../../../src/core/request-id.ts';
 import { Secret } from '../../../src/core/secret.ts';
@@ -165,12 +166,13 @@ describe('the metadata of the protected resource', () => {
 });
 
 describe('an audit that cannot be written', () => {
-  it('withholds the answer, and says that a change may have been made', async () => {
-    const { app, breakAudit } = await openAdminAlone();
+  it('withholds the answer, and makes no change', async () => {
+    const { app, breakAudit, storedPolicy } = await openAdminAlone();
     const read = () => callAdmin(app, '/policy');
     expect((await read()).statusCode).toBe(200);
     expect((await putPolicy(app, [resource('one')])).statusCode).toBe(200);
-    breakAudit();
+    const before = await storedPolicy();
+    await breakAudit();
     for (const response of [await read(), await putPolicy(app, [resource('two')])]) {
       expect(response.statusCode).toBe(503);
       expect(response.headers['retry-after']).toBe('1');
@@ -181,6 +183,7 @@ describe('an audit that cannot be written', () => {
       });
       expect(response.body).not.toContain('one.test');
     }
+    expect(await storedPolicy()).toEqual(before);
     await app.close();
   });
 });
@@ -188,12 +191,12 @@ describe('an audit that cannot be written', () => {
 /** The admin routes on real stores, with an audit that the test can break. */
 async function openAdminAlone() {
   const clock = { now: () => 1_800_000_000_000 };
-  const stores = await openPglite({ clock });
+  const database = await openPgliteDatabase({});
+  const stores = sqlStores(database, database, clock);
   await stores.migrate();
   const context = { issuer: testIssuer, trustDomain: 'mintmark.test', tokenEndpoint: '', platforms: [] };
   const policyBook = createPolicyBook({ store: stores.policy, context, clock });
   await policyBook.refresh();
-  let isBroken = false;
   const app = Fastify({ genReqId: () => v7RequestId(clock.now()) });
   app.addHook('onClose', () => stores.close());
   const unused = () => {
@@ -215,9 +218,7 @@ async function openAdminAlone() {
     policyBook,
     readPolicyText: unused,
     writePolicyText: unused,
-    audit: {
-      append: (event) => (isBroken ? Promise.reject(new Error('disk full')) : stores.audit.append(event)),
-    },
+    audit: stores.audit,
     auditLog: stores.audit,
     refusalCap: async () => true,
     adminToken: new Secret(testAdminToken),
@@ -226,8 +227,10 @@ async function openAdminAlone() {
   });
   return {
     app,
-    breakAudit: () => {
-      isBroken = true;
-    },
+    storedPolicy: () => stores.policy.load(),
+    breakAudit: () =>
+      database.transaction(({ script }) =>
+        script('alter table audit_events add constraint broken check (false) not valid'),
+      ),
   };
 }

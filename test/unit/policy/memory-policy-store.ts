@@ -1,9 +1,12 @@
 /** A policy store in memory, by the rules of the port: whole changes, counted revisions, conflicts for late writers. */
+import { diffPolicies, isEmptyDiff } from '../../../src/core/policy/diff.ts';
 import type { StoredDocument } from '../../../src/core/policy/document.ts';
 import { type PolicyChange, type PolicyStore, RevisionConflict } from '../../../src/core/ports.ts';
 
 export interface MemoryPolicyStore extends PolicyStore {
   readonly changes: PolicyChange[];
+  /** Also of changes that altered nothing. */
+  readonly events: PolicyChange['event'][];
   /** Another replica's write. */
   put(documents: readonly StoredDocument[]): void;
   loads: number;
@@ -18,6 +21,7 @@ export function memoryPolicyStore(): MemoryPolicyStore {
   const listeners = new Set<() => void>();
   const store: MemoryPolicyStore = {
     changes: [],
+    events: [],
     loads: 0,
     failure: undefined,
     delay: undefined,
@@ -34,6 +38,8 @@ export function memoryPolicyStore(): MemoryPolicyStore {
     },
     async replace(change) {
       if (change.baseRevision !== revision) throw new RevisionConflict('late');
+      store.events.push(change.event);
+      if (isEmptyDiff(diffPolicies(documents, change.documents))) return revision;
       store.changes.push(change);
       store.put(change.documents);
       return revision;

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { createPolicyBook } from '../../../src/core/policy/book.ts';
+import type { AuditEvent } from '../../../src/core/audit.ts';
+import { type ChangeOutcome, createPolicyBook } from '../../../src/core/policy/book.ts';
 import type { StoredDocument } from '../../../src/core/policy/document.ts';
 import { ManagedByFile, PolicyRefused } from '../../../src/core/policy/refused.ts';
 import type { PolicySource } from '../../../src/core/policy/source.ts';
@@ -27,6 +28,15 @@ const stored = (name: string, managedBy: 'rest' | 'file' = 'rest'): StoredDocume
   body: body(name),
 });
 const wrong: PolicySource = { value: { ...body('a'), spec: {} }, managedBy: 'rest', locate: () => ({}) };
+
+const event = ({ revision, diff }: ChangeOutcome): AuditEvent => ({
+  requestId: 'r',
+  at,
+  outcome: 'permitted',
+  action: 'admin.policy.replace',
+  remoteAddress: '192.0.2.1',
+  summary: `${diff.added.length} added, revision ${revision}`,
+});
 
 function open() {
   const store = memoryPolicyStore();
@@ -97,7 +107,7 @@ describe('the policy in force', () => {
     const slow = book.refresh();
     await expect.poll(() => store.loads).toBe(1); // it has read `a`, and its answer is on the way
     store.delay = undefined;
-    const change = book.replace([source('b')], { author: 'ann', managedBy: 'rest' });
+    const change = book.replace([source('b')], { author: 'ann', managedBy: 'rest', event });
     await sleep(10);
     answer();
     await Promise.all([slow, change]);
@@ -122,7 +132,7 @@ describe('the policy in force', () => {
 });
 
 describe('a change of policy', () => {
-  const rest = { author: 'ann', managedBy: 'rest' } as const;
+  const rest = { author: 'ann', managedBy: 'rest', event } as const;
 
   it('is stored whole and in force at once', async () => {
     const { store, book, audiences } = open();
@@ -133,7 +143,14 @@ describe('a change of policy', () => {
     expect(book.current()).toBe(snapshot);
     expect(book.current().revision).toBe(1);
     expect(store.changes).toEqual([
-      { baseRevision: 0, documents: [stored('a')], author: 'ann', reason: 'start', at },
+      {
+        baseRevision: 0,
+        documents: [stored('a')],
+        author: 'ann',
+        reason: 'start',
+        at,
+        event: event({ revision: 1, diff }),
+      },
     ]);
   });
 
@@ -174,7 +191,7 @@ describe('a change of policy', () => {
   it('by file replaces the file’s documents alone, and takes over a name', async () => {
     const { store, book } = open();
     store.put([stored('old', 'file'), stored('mine'), stored('taken')]);
-    const { diff } = await book.replace([source('taken')], { author: 'file', managedBy: 'file' });
+    const { diff } = await book.replace([source('taken')], { author: 'file', managedBy: 'file', event });
     expect(diff).toEqual({
       added: [],
       removed: [{ kind: 'Resource', name: 'old' }],
@@ -231,6 +248,7 @@ describe('a change of policy', () => {
     expect(plan).toMatchObject({ baseRevision: 1, documents: [stored('b')] });
     const dry = await book.replace([source('b')], { ...rest, dryRun: true });
     expect(dry.revision).toBe(1);
+    expect(store.events).toHaveLength(1);
     expect(dry.diff).toEqual(plan.diff);
     expect(dry.diff.added).toEqual([{ kind: 'Resource', name: 'b' }]);
     expect(store.changes).toHaveLength(1);
@@ -243,6 +261,10 @@ describe('a change of policy', () => {
     const same = await book.replace([source('b'), source('a')], rest);
     expect(same).toMatchObject({ revision: 1, diff: { added: [], removed: [], changed: [] } });
     expect(store.changes).toHaveLength(1);
+    expect(store.events.map(({ summary }) => summary)).toEqual([
+      '2 added, revision 1',
+      '0 added, revision 1',
+    ]);
     expect(book.current().revision).toBe(1);
   });
 });
