@@ -8,7 +8,7 @@ import { quote, suggest } from './nearest-word.ts';
 import type { Problems } from './problems.ts';
 import type { Grant, PolicyContext, Resource, Subject } from './snapshot.ts';
 import type { FieldPath } from './source.ts';
-import { compileWorkloadPattern, maxPatternsPerTrustDomain } from './workload-pattern.ts';
+import { compileWorkloadPattern, maxTrustDomainProgramSize } from './workload-pattern.ts';
 
 type Report = (path: FieldPath, message: string) => void;
 type SubjectEntry = GrantDocument['spec']['subjects'][number];
@@ -25,27 +25,28 @@ export function compileGrants(
   problems: Problems,
 ): Grant[] {
   const resourceByName = new Map(resources.map((resource) => [resource.name, resource]));
-  const patternCounts = new Map<string, number>();
+  const patternSizes = new Map<string, number>();
   return policy.grants.flatMap((entry) => {
     const grant = compileGrant(entry, policy, resourceByName, context, problems);
-    if (grant !== undefined) countPatterns(grant, entry, patternCounts, problems);
+    if (grant !== undefined) addUpPatterns(grant, entry, patternSizes, problems);
     return grant === undefined ? [] : [grant];
   });
 }
 
-function countPatterns(
+function addUpPatterns(
   grant: Grant,
   { source }: Checked<GrantDocument>,
-  counts: Map<string, number>,
+  sizes: Map<string, number>,
   problems: Problems,
 ): void {
   for (const subject of grant.subjects) {
     if (!('pattern' in subject)) continue;
-    const { trustDomain } = subject.compiled;
-    const count = (counts.get(trustDomain) ?? 0) + 1;
-    counts.set(trustDomain, count);
-    if (count === maxPatternsPerTrustDomain + 1) {
-      const message = `hold more than ${maxPatternsPerTrustDomain} patterns for ${quote(trustDomain)}, the other grants' included: each is tried at every request of its workloads, so use prefix or spiffeId`;
+    const { trustDomain, programSize } = subject.compiled;
+    const before = sizes.get(trustDomain) ?? 0;
+    const size = before + programSize;
+    sizes.set(trustDomain, size);
+    if (before <= maxTrustDomainProgramSize && size > maxTrustDomainProgramSize) {
+      const message = `make the patterns for ${quote(trustDomain)}, the other grants' included, larger than ${maxTrustDomainProgramSize} RE2 instructions: each is tried at every request of its workloads, so use prefix or spiffeId`;
       problems.add(source, ['spec', 'subjects'], message);
     }
   }

@@ -1,16 +1,23 @@
 /** A Grant subject's `pattern`: RE2 over the path of one literal trust domain, always the whole ID. */
 import { RE2JS, RE2JSException } from 're2js';
-import { isTrustDomainName, type SpiffeId, trustDomainOf } from '../spiffe-id.ts';
+import { type SpiffeId, trustDomainOf } from '../spiffe-id.ts';
 
-/** Of one pattern, and of all patterns of one trust domain: each is run for each of its workloads' decisions. */
-export const maxPatternsPerTrustDomain = 16;
+/**
+ * RE2 instructions of all patterns of one trust domain: each is run for each of its workloads' decisions, and a match costs
+ * its instructions times the path's length, whatever pattern and path are made of. With both at their limit, milliseconds.
+ */
+export const maxTrustDomainProgramSize = 300;
+const maxProgramSize = 250;
+const maxPathLength = 256;
 const maxPatternLength = 256;
-const maxProgramSize = 250; // RE2 instructions; the cost of a match is this times the ID's length
 
 export interface WorkloadPattern {
   readonly trustDomain: string;
+  /** In RE2 instructions. */
+  readonly programSize: number;
   /** Whether it holds no literal that narrows it, so that it covers IDs that its author cannot have meant. */
   readonly isWide: boolean;
+  /** Never true of an ID whose path is longer than 256 characters. */
   covers(id: SpiffeId): boolean;
 }
 
@@ -27,14 +34,18 @@ export function compileWorkloadPattern(text: string): WorkloadPattern | string {
   // The path is compiled alone: nothing that it holds can reach the trust domain, which is compared as a string.
   const program = compileRe2(path);
   if (program === undefined) return 'is not an RE2 expression (without lookaround or backreferences)';
-  if (program.programSize() > maxProgramSize) return 'is too large: write smaller repeat counts';
+  const programSize = program.programSize();
+  if (programSize > maxProgramSize) return 'is too large: write smaller repeat counts';
   const trustDomain = escapedDomain.replaceAll('\\.', '.');
-  if (!isTrustDomainName(trustDomain)) return 'names a trust domain that is longer than 255 bytes';
   const pathStart = `spiffe://${trustDomain}/`.length;
   return {
     trustDomain,
+    programSize,
     isWide: unlikelyPaths.some((unlikely) => program.testExact(unlikely)),
-    covers: (id) => trustDomainOf(id) === trustDomain && program.testExact(id.slice(pathStart)),
+    covers: (id) =>
+      trustDomainOf(id) === trustDomain &&
+      id.length - pathStart <= maxPathLength &&
+      program.testExact(id.slice(pathStart)),
   };
 }
 
