@@ -1,13 +1,14 @@
 /** `/admin/v1/issuers`, `/trust-domains`, `/resources` and `/grants`: the policy, one document at a time. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import type { ChangeOutcome } from '../../core/policy/book.ts';
 import type { Kind } from '../../core/policy/document.ts';
 import { PolicyRefused } from '../../core/policy/refused.ts';
 import { documentLabel, documentName, type PolicySource } from '../../core/policy/source.ts';
 import type { HttpDependencies } from '../dependencies.ts';
 import type { AdminScope } from './admin-caller.ts';
-import { type Authorize, callerOf, summarize } from './authorize.ts';
-import { createChangeDocument, type DocumentChanged, documentEtag, findDocument } from './document-change.ts';
+import { type Authorize, callerOf, eventOf, markRecorded, summarize } from './authorize.ts';
+import { createChangeDocument, documentEtag, findDocument } from './document-change.ts';
 import { listDocuments } from './document-list.ts';
 import {
   deleteHeaders,
@@ -177,9 +178,14 @@ export function documentRoutes(
             author: callerOf(request).name,
             reason: query.reason,
             dryRun: isDryRun,
+            event: (outcome, before) => {
+              const verb = before === undefined ? 'created' : 'put';
+              summarize(request, describe(`${verb} ${kind}/${name}`, outcome, query.reason));
+              return eventOf(request);
+            },
           });
-          const verb = changed.before === undefined ? 'created' : 'put';
-          summarize(request, describe(`${verb} ${kind}/${name}`, changed, query.reason, isDryRun));
+          if (isDryRun) summarize(request, describeDryRun(`put ${kind}/${name}`, query.reason));
+          else markRecorded(request);
           const now = findDocument(changed.snapshot.documents, kind, name);
           if (!isDryRun && now !== undefined) reply.header('etag', documentEtag(now));
           const isCreated = !isDryRun && changed.before === undefined;
@@ -216,18 +222,24 @@ export function documentRoutes(
         },
         async (request, reply) => {
           const { name } = request.params;
+          const { reason } = request.query;
           const isDryRun = request.query.dryRun === 'true';
-          const changed = await changeDocument({
+          await changeDocument({
             kind,
             name,
             source: undefined,
             ifMatch: request.headers['if-match'],
             ifNoneMatch: undefined,
             author: callerOf(request).name,
-            reason: request.query.reason,
+            reason,
             dryRun: isDryRun,
+            event: (outcome) => {
+              summarize(request, describe(`deleted ${kind}/${name}`, outcome, reason));
+              return eventOf(request);
+            },
           });
-          summarize(request, describe(`deleted ${kind}/${name}`, changed, request.query.reason, isDryRun));
+          if (isDryRun) summarize(request, describeDryRun(`deleted ${kind}/${name}`, reason));
+          else markRecorded(request);
           return reply.code(204).header('cache-control', 'no-store').send(null);
         },
       );
@@ -252,12 +264,14 @@ function requireNamed(sources: readonly PolicySource[], kind: Kind, name: string
 }
 
 /** One line for the audit. */
-function describe(
-  what: string,
-  { revision }: DocumentChanged,
-  reason: string | undefined,
-  isDryRun: boolean,
-): string {
-  const line = isDryRun ? `dry run: ${what}` : `${what}; now at revision ${revision}`;
+function describe(what: string, { revision }: ChangeOutcome, reason: string | undefined): string {
+  return withReason(`${what}; now at revision ${revision}`, reason);
+}
+
+function describeDryRun(what: string, reason: string | undefined): string {
+  return withReason(`dry run: ${what}`, reason);
+}
+
+function withReason(line: string, reason: string | undefined): string {
   return reason === undefined ? line : `${line}; reason: ${reason}`;
 }
