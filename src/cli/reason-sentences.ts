@@ -51,6 +51,7 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'credential.audience_mismatch': 'the credential was made for another audience',
   'credential.audience_not_sole': 'the credential has other audiences besides ours',
   'credential.requirement_unmet': 'a claim does not have the value that the Issuer document requires',
+  'credential.condition_unmet': 'the Issuer document’s condition does not hold for the credential’s claims',
   'credential.platform_refused': 'the credential does not hold what its platform’s tokens hold',
   'credential.subject_unmappable':
     'the claims give no legal SPIFFE ID by the Issuer document’s subject template',
@@ -81,6 +82,8 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
 
   'policy.delegation_not_permitted':
     'client and subject are not the same identity, and no grant permits that',
+  'policy.issuer_observed':
+    'the Issuer document is only observed (mode: observe): its tokens are recorded and refused',
   'policy.unknown_resource': 'no Resource document has the audience that was asked for',
   'policy.no_grant': 'no grant on that resource is for this identity',
   'policy.no_default_target': 'no target was named, and the identity’s grants do not name one default',

@@ -1,10 +1,19 @@
 /** May this identity have that token? Pure and total: the same answer for the exchange, `explain` and policy tests. */
 import { addedClaims } from './added-claims.ts';
 import type { Check } from './audit.ts';
-import { checkLifetime, checkResource, checkScopes, explainNoGrant, grantChecks } from './decision-trace.ts';
+import {
+  checkIssuerMode,
+  checkLifetime,
+  checkResource,
+  checkScopes,
+  explainNoGrant,
+  grantChecks,
+} from './decision-trace.ts';
 import type { Reason } from './error.ts';
+import { applying, findingsOf } from './grant-findings.ts';
 import type { IdentityFields } from './identity.ts';
 import type { JsonObject } from './json.ts';
+import { issuerNameOf } from './match.ts';
 import type { Grant, PolicySnapshot, Resource } from './policy/snapshot.ts';
 
 /** What of a request the policy decides on. */
@@ -39,6 +48,26 @@ export function decide(
   policy: PolicySnapshot,
   nowMillis: number,
 ): Decision {
+  const decision = decideAsInForce(identity, request, policy, nowMillis);
+  const issuer = issuerNameOf(identity);
+  if (issuer === undefined || !policy.observedIssuers.has(issuer)) return decision;
+  const { resource, checks } = decision;
+  const check = checkIssuerMode(issuer, decision.permit ? undefined : decision.reason);
+  return {
+    permit: false,
+    reason: 'policy.issuer_observed',
+    ...(resource === undefined ? {} : { resource }),
+    checks: [...checks, check],
+  };
+}
+
+/** The decision wherever the identity's Issuer is not only observed. */
+function decideAsInForce(
+  identity: IdentityFields,
+  request: AskedFor,
+  policy: PolicySnapshot,
+  nowMillis: number,
+): Decision {
   const { resource, check, reason } = findResource(identity, request, policy, nowMillis);
   if (resource === undefined) return { permit: false, reason, checks: [check] };
   const refused = (why: Reason, checks: readonly Check[]): Decision => ({
@@ -49,12 +78,16 @@ export function decide(
   });
 
   const candidates = policy.grantsFor(identity, resource);
-  const matching = candidates.filter((grant) => isInForce(grant, nowMillis));
+  const findings = findingsOf(candidates, identity, request.scopes, nowMillis);
+  const matching = applying(findings);
   if (matching.length === 0) {
-    return refused('policy.no_grant', explainNoGrant(identity, resource, candidates, policy, nowMillis));
+    return refused(
+      'policy.no_grant',
+      explainNoGrant(identity, request, resource, findings, policy, nowMillis),
+    );
   }
 
-  const trace = grantChecks(identity, candidates, nowMillis);
+  const trace = grantChecks(identity, request, findings, nowMillis);
   const permitted = new Set(matching.flatMap((grant) => [...grant.scopes]));
   const scopes = [...new Set(request.scopes ?? matching.flatMap((grant) => grant.defaultScopes))];
   const scopeCheck = checkScopes(scopes, permitted);
@@ -81,11 +114,6 @@ export function decide(
   return { permit: true, resource, scopes, lifetimeSeconds, grants, claims, checks: allChecks };
 }
 
-/** A grant with less than a second left could only give a token that is over at once, so it is over already. */
-function isInForce(grant: Grant, nowMillis: number): boolean {
-  return grant.notAfter === undefined || grant.notAfter - nowMillis >= 1000;
-}
-
 /** The most that a grant gives: its own limit and the time until it ends. */
 function secondsOf(grant: Grant, nowMillis: number): number {
   const untilEnd = grant.notAfter === undefined ? Infinity : Math.floor((grant.notAfter - nowMillis) / 1000);
@@ -101,7 +129,7 @@ interface ResourceFinding {
 /** The resource that is named; with none named, the one that all default grants of the identity agree on. */
 function findResource(
   identity: IdentityFields,
-  { audience }: AskedFor,
+  { audience, scopes }: AskedFor,
   policy: PolicySnapshot,
   nowMillis: number,
 ): ResourceFinding {
@@ -109,7 +137,7 @@ function findResource(
     const resource = policy.resourcesByAudience.get(audience);
     return { resource, check: checkResource(audience, resource), reason: 'policy.unknown_resource' };
   }
-  const defaults = policy.defaultGrantsFor(identity).filter((grant) => isInForce(grant, nowMillis));
+  const defaults = applying(findingsOf(policy.defaultGrantsFor(identity), identity, scopes, nowMillis));
   const targets = new Set(defaults.map((grant) => grant.resource));
   const [only] = targets;
   const resource = targets.size === 1 ? only : undefined;

@@ -96,6 +96,7 @@ export const reasons = {
   'credential.audience_mismatch': { code: 'by-lane' },
   'credential.audience_not_sole': { code: 'by-lane' },
   'credential.requirement_unmet': { code: 'by-lane' },
+  'credential.condition_unmet': { code: 'by-lane' },
   'credential.platform_refused': { code: 'by-lane' },
   'credential.subject_unmappable': { code: 'by-lane' },
   'credential.spiffe_id_invalid': { code: 'by-lane' },
@@ -118,6 +119,7 @@ export const reasons = {
   'credential.platform_unavailable': { code: 'temporarily_unavailable' },
 
   'policy.delegation_not_permitted': { code: 'unauthorized_client' },
+  'policy.issuer_observed': { code: 'unauthorized_client' },
   'policy.unknown_resource': { code: 'invalid_target' },
   'policy.no_grant': { code: 'invalid_target' },
   'policy.no_default_target': {

@@ -70,6 +70,7 @@ export function trusting(...trusted: readonly (TrustedIssuer | TrustedDomain)[])
     documents: [],
     warnings: [],
     issuers,
+    observedIssuers: new Set(),
     trustDomains,
     resourcesByAudience: new Map(),
     grantsFor: () => [],

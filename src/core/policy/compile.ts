@@ -1,6 +1,7 @@
 /** Makes the snapshot that the exchange uses out of documents, or says everything that is wrong with them. */
 
 import { checkDocuments } from './check.ts';
+import { compileConditions } from './conditions.ts';
 import { byName, indexGrants } from './grant-index.ts';
 import { compileGrants } from './grants.ts';
 import { compileIssuers } from './issuers.ts';
@@ -21,8 +22,9 @@ export function compilePolicy(
   const checked = checkDocuments(sources, problems);
   const resources = compileResources(checked.resources, context, problems);
   const trustDomains = compileTrustDomains(checked.trustDomains, context, problems);
-  const issuers = compileIssuers(checked.issuers, context, problems);
-  const grants = compileGrants(checked, resources, context, problems).sort(byName);
+  const conditions = compileConditions(checked, context.platforms, problems);
+  const issuers = compileIssuers(checked.issuers, context, conditions, problems);
+  const grants = compileGrants(checked, resources, conditions, context, problems).sort(byName);
   refuseOpposedClaims(checked.grants, problems);
   problems.throwIfAny();
 
@@ -36,6 +38,7 @@ export function compilePolicy(
     documents: storedFromSources(sources),
     warnings: problems.warnings(),
     issuers: Map.groupBy(issuers.sort(byName), (issuer) => issuer.issuerUrl),
+    observedIssuers: new Set(issuers.filter((issuer) => issuer.isObserved).map(({ name }) => name)),
     trustDomains: new Map(trustDomains.map((domain) => [domain.name, domain])),
     resourcesByAudience: new Map(resources.map((resource) => [resource.audience, resource])),
     grantsFor: (identity, resource) => indexByResource.get(resource.name)?.find(identity) ?? [],

@@ -79,6 +79,9 @@ const bundleSchema = z
     },
   );
 
+const conditionSchema = z.string().min(1).max(2048);
+const modeSchema = z.enum(['enforce', 'observe']).default('enforce');
+
 const issuerSpecSchema = z.strictObject({
   platform: z.string(),
   issuer: z.string().min(1).max(2048),
@@ -89,6 +92,8 @@ const issuerSpecSchema = z.strictObject({
   maxTokenAge: durationSchema.optional(),
   acknowledgeReplayable: z.boolean().optional(),
   replay: z.enum(['allow', 'once']).default('allow'),
+  condition: conditionSchema.optional(),
+  mode: modeSchema,
   auditClaims: z.array(z.string()).optional(),
 });
 
@@ -131,6 +136,8 @@ const subjectSchema = z
 const grantSpecSchema = z.strictObject({
   subjects: z.array(subjectSchema).min(1, 'a grant without subjects would be for nobody: name at least one'),
   acknowledgeWide: z.boolean().default(false),
+  condition: conditionSchema.optional(),
+  mode: modeSchema,
   resource: z.string(),
   scopes: z.array(scopeSchema).default([]),
   defaultScopes: z.array(scopeSchema).default([]),

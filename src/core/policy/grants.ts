@@ -2,6 +2,8 @@
 
 import { isTrustDomainName, parseSpiffeId, trustDomainOf } from '../spiffe-id.ts';
 import type { Checked, CheckedPolicy } from './check.ts';
+import type { Condition } from './condition.ts';
+import type { Conditions } from './conditions.ts';
 import type { GrantDocument } from './document.ts';
 import { checkGrantClaims } from './grant-claims.ts';
 import { quote, suggest } from './nearest-word.ts';
@@ -21,13 +23,15 @@ const maxSpiffeIdBytes = 2048; // SPIFFE-ID §2.3
 export function compileGrants(
   policy: CheckedPolicy,
   resources: readonly Resource[],
+  conditions: Conditions,
   context: PolicyContext,
   problems: Problems,
 ): Grant[] {
   const resourceByName = new Map(resources.map((resource) => [resource.name, resource]));
   const patternSizes = new Map<string, number>();
   return policy.grants.flatMap((entry) => {
-    const grant = compileGrant(entry, policy, resourceByName, context, problems);
+    const condition = conditions.byDocument.get(entry.document);
+    const grant = compileGrant(entry, policy, resourceByName, condition, context, problems);
     if (grant !== undefined) addUpPatterns(grant, entry, patternSizes, problems);
     return grant === undefined ? [] : [grant];
   });
@@ -56,6 +60,7 @@ function compileGrant(
   { source, document }: Checked<GrantDocument>,
   policy: CheckedPolicy,
   resourceByName: ReadonlyMap<string, Resource>,
+  condition: Condition | undefined,
   context: PolicyContext,
   problems: Problems,
 ): Grant | undefined {
@@ -100,6 +105,8 @@ function compileGrant(
     maxTokenLifetimeSeconds: spec.maxTokenLifetime,
     isDefault: spec.default,
     claims: spec.claims,
+    condition,
+    isObserved: spec.mode === 'observe',
     notAfter: spec.notAfter === undefined ? undefined : Date.parse(spec.notAfter),
   };
 }

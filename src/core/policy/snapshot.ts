@@ -2,6 +2,7 @@
 import type { IdentityFields } from '../identity.ts';
 import type { JsonObject } from '../json.ts';
 import type { Platform } from '../platform.ts';
+import type { Condition } from './condition.ts';
 import type { IssuerDocument, StoredDocument, TrustDomainDocument } from './document.ts';
 import type { PolicyProblem } from './refused.ts';
 import type { SubjectTemplate } from './subject-template.ts';
@@ -23,6 +24,9 @@ export interface Grant {
   readonly maxTokenLifetimeSeconds: number | undefined;
   readonly isDefault: boolean;
   readonly claims: GrantClaims;
+  readonly condition: Condition | undefined;
+  /** Whether it is only recorded what it would give. */
+  readonly isObserved: boolean;
   /** Milliseconds since the epoch. */
   readonly notAfter: number | undefined;
 }
@@ -52,6 +56,9 @@ export interface TrustedIssuer {
     readonly path: string;
     readonly values: readonly (string | number | boolean)[];
   }[];
+  readonly condition: Condition | undefined;
+  /** Whether its tokens are verified and recorded, and refused. */
+  readonly isObserved: boolean;
   readonly maxTokenAgeSeconds: number | undefined;
   readonly once: boolean;
   readonly auditClaims: readonly string[];
@@ -74,6 +81,8 @@ export interface PolicySnapshot {
   readonly warnings: readonly PolicyProblem[];
   /** Issuer documents by the exact `iss` string; several may share one. */
   readonly issuers: ReadonlyMap<string, readonly TrustedIssuer[]>;
+  /** Names of the Issuer documents whose tokens are only recorded. */
+  readonly observedIssuers: ReadonlySet<string>;
   readonly trustDomains: ReadonlyMap<string, TrustedDomain>;
   readonly resourcesByAudience: ReadonlyMap<string, Resource>;
   /** Grants of this resource whose subjects match; cost does not grow with the number of grants. */
