@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { type KeyLife, keyLifeProblems } from './core/key-life.ts';
+import { durationSchema } from './core/policy/document.ts';
 import { Secret } from './core/secret.ts';
 import { isTrustDomainName } from './core/spiffe-id.ts';
 import { readTlsPair, type TlsFiles, type TlsPair, TlsPairMismatch } from './tls-files.ts';
@@ -18,6 +20,7 @@ export interface Config {
   readonly policyPath: string | undefined;
   /** undefined: generated in the data folder. */
   readonly keyEncryptionKey: Secret<Uint8Array> | undefined;
+  readonly keyLife: KeyLife;
   /** `off` switches it off; undefined: generated in the data folder where the store is embedded, else none. */
   readonly adminToken: Secret<string> | 'off' | undefined;
   readonly trustedProxies: readonly string[];
@@ -124,6 +127,9 @@ const environmentSchema = z.object({
   MINTMARK_DATA_DIR: z.string().default('.mintmark'),
   MINTMARK_POLICY: z.string().optional(),
   MINTMARK_KEY_ENCRYPTION_KEY: keySchema,
+  MINTMARK_KEY_ROTATION: durationSchema.default(30 * 86_400),
+  MINTMARK_KEY_PREPUBLISH: durationSchema.default(86_400),
+  MINTMARK_KEY_RETENTION: durationSchema.default(2 * 86_400),
   MINTMARK_ADMIN_TOKEN: adminTokenSchema,
   MINTMARK_TRUSTED_PROXIES: proxiesSchema,
   MINTMARK_CLIENT_CERT_HEADER: z
@@ -184,6 +190,12 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   if (values.MINTMARK_CLIENT_CERT_HEADER !== undefined && values.MINTMARK_TRUSTED_PROXIES.length === 0) {
     problems.push('MINTMARK_CLIENT_CERT_HEADER: has no use without MINTMARK_TRUSTED_PROXIES');
   }
+  const keyLife = {
+    rotationSeconds: values.MINTMARK_KEY_ROTATION,
+    prepublishSeconds: values.MINTMARK_KEY_PREPUBLISH,
+    retentionSeconds: values.MINTMARK_KEY_RETENTION,
+  };
+  problems.push(...keyLifeProblems(keyLife));
   const tls = readTls(values.MINTMARK_TLS_CERT, values.MINTMARK_TLS_KEY, problems);
   if (problems.length > 0) throw new ConfigRefused(problems);
 
@@ -197,6 +209,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     dataDir: values.MINTMARK_DATA_DIR,
     policyPath: values.MINTMARK_POLICY,
     keyEncryptionKey: values.MINTMARK_KEY_ENCRYPTION_KEY,
+    keyLife,
     adminToken: values.MINTMARK_ADMIN_TOKEN,
     trustedProxies: values.MINTMARK_TRUSTED_PROXIES,
     certificateHeader: values.MINTMARK_CLIENT_CERT_HEADER,

@@ -17,8 +17,10 @@ import { openSoftwareKeys } from './adapters/software-keys/open.ts';
 import { readTokenFile } from './adapters/token-file/read.ts';
 import { openWorkloadApi } from './adapters/workload-api/open.ts';
 import type { Config } from './config.ts';
+import type { TokenAlgorithm } from './core/algorithm.ts';
 import { tokenEndpointOf } from './core/discovery.ts';
 import { createExchange } from './core/exchange.ts';
+import { algorithmsOf } from './core/policy/algorithms.ts';
 import { createPolicyBook, type PolicyBook } from './core/policy/book.ts';
 import { describeProblem } from './core/policy/refused.ts';
 import { type Clock, RevisionConflict } from './core/ports.ts';
@@ -37,8 +39,8 @@ import { serverTlsOptions } from './http/server-tls.ts';
 import { renewTls } from './tls-files.ts';
 
 const policyPollMillis = 1_000;
-const keyRefreshMillis = 30_000;
 const tlsPollMillis = 30_000;
+const keyRefreshMillis = 1_000;
 const secretBytes = 32;
 /** Refusals of unverified credentials that one address may have recorded a minute. */
 const refusalLimit = 120;
@@ -78,10 +80,13 @@ async function assemble(
   if (redis) closers.push(redis.close);
 
   const keyEncryptionKey = await keyEncryptionKeyOf(config, dataDir);
+  let algorithms: readonly TokenAlgorithm[] = ['ES256'];
   const keyRing = await openSoftwareKeys({
     keyStore: stores.keys,
     keyEncryptionKey,
     clock,
+    life: config.keyLife,
+    algorithms: () => algorithms,
   });
   closers.push(
     every(keyRefreshMillis, () => keyRing.refresh(), logger, 'signing keys could not be refreshed'),
@@ -109,13 +114,17 @@ async function assemble(
     },
     clock,
     onProblem: (error) => logger.error({ err: error }, 'the stored policy was not taken; the last one stays'),
-    onSnapshot: (snapshot) => keySets.prepare(snapshot),
+    onSnapshot: (snapshot) => {
+      keySets.prepare(snapshot);
+      algorithms = algorithmsOf(snapshot);
+    },
   });
   await policyBook.refresh();
   if (config.policyPath !== undefined) {
     await applyPolicyFile(policyBook, config.policyPath, clock);
     for (const warning of policyBook.current().warnings) logger.warn(`policy: ${describeProblem(warning)}`);
   }
+  await keyRing.refresh(); // the policy may name algorithms that have no key yet
   closers.push(policyBook.watch({ pollMillis: policyPollMillis }));
 
   const localCounter = memoryRateCounter(clock);

@@ -4,7 +4,7 @@ import type { CheckIssuer } from '../core/issuer-check.ts';
 import type { PolicyBook } from '../core/policy/book.ts';
 import type { StoredDocument } from '../core/policy/document.ts';
 import type { PolicySource } from '../core/policy/source.ts';
-import type { AuditLog, AuditSink, Clock, KeyRing } from '../core/ports.ts';
+import type { AuditLog, AuditSink, Clock, TurningKeyRing } from '../core/ports.ts';
 import type { RefusalCap } from '../core/refusal-cap.ts';
 import type { Secret } from '../core/secret.ts';
 import type { CertificateSources } from './forwarded-certificate.ts';
@@ -33,7 +33,7 @@ export interface HttpDependencies {
   readonly clock: Clock;
   readonly exchange: Exchange;
   readonly checkIssuer: CheckIssuer;
-  readonly keyRing: KeyRing;
+  readonly keyRing: TurningKeyRing;
   readonly policyBook: PolicyBook;
   readonly readPolicyText: (text: string, options: { managedBy: 'rest' }) => readonly PolicySource[];
   /** YAML that `readPolicyText` reads back. */

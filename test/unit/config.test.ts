@@ -46,6 +46,21 @@ describe('readConfig', () => {
     });
   });
 
+  it('refuses a life of keys under which tokens would not verify', () => {
+    expect(
+      problemsOf({
+        MINTMARK_KEY_PREPUBLISH: '359s',
+        MINTMARK_KEY_RETENTION: '24h',
+        MINTMARK_KEY_ROTATION: '5m',
+      }),
+    ).toEqual([
+      expect.stringContaining('MINTMARK_KEY_PREPUBLISH: must be at least 360s'),
+      expect.stringContaining('MINTMARK_KEY_RETENTION: must be at least 86460s'),
+      'MINTMARK_KEY_ROTATION: must not be shorter than MINTMARK_KEY_PREPUBLISH',
+    ]);
+    expect(problemsOf({ MINTMARK_KEY_PREPUBLISH: '6m', MINTMARK_KEY_ROTATION: '6m' })).toEqual([]);
+  });
+
   it('ignores what Kubernetes injects for a Service of that name, and empty variables', () => {
     expect(
       problemsOf({

@@ -43,7 +43,6 @@ export function statusRoutes(authorize: Authorize, dependencies: HttpDependencie
         summarize(request, 'read the status');
         const { isReady, checks } = await reportReadiness(readiness, isDraining());
         const policy = policyBook.current();
-        const signing = keyRing.signer().kid;
         return reply
           .header('cache-control', 'no-store')
           .type('application/json; charset=utf-8')
@@ -51,7 +50,9 @@ export function statusRoutes(authorize: Authorize, dependencies: HttpDependencie
             issuer: settings.issuer,
             versions: { mintmark: settings.version, node: process.versions.node },
             policy: { revision: policy.revision, documents: countByKind(policy) },
-            keys: keyRing.publicKeys().map(({ kid, alg }) => ({ kid, alg, signing: kid === signing })),
+            keys: keyRing
+              .list()
+              .map(({ kid, algorithm, state }) => ({ kid, alg: algorithm, signing: state === 'active' })),
             ready: isReady,
             checks,
           });
