@@ -62,6 +62,7 @@ describeSql('rotation under load', (backend, name) => {
           subject,
           audience: 'load',
           scopes: [],
+          addedClaims: {},
           lifetimeSeconds: 600,
           nowMillis: wallClock.now(),
         });
