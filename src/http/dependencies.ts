@@ -26,6 +26,8 @@ export interface ReadinessCheck {
   readonly name: string;
   /** Resolves when the dependency answers; rejects with why it does not. */
   readonly run: () => Promise<void>;
+  /** Whether exchanges need it; without one that they do not need, the replica is degraded, and goes on. */
+  readonly isEssential: boolean;
 }
 
 export interface HttpDependencies {
