@@ -5,6 +5,7 @@ import packageDescription from '../package.json' with { type: 'json' };
 import { openFileKeyCache } from './adapters/data-dir/key-cache.ts';
 import { openDataDir } from './adapters/data-dir/open.ts';
 import { memoryRateCounter } from './adapters/memory/rate-counter.ts';
+import { openMetrics } from './adapters/metrics/open.ts';
 import { openCallPlatform } from './adapters/net/call-platform.ts';
 import { openFetchDocument } from './adapters/net/fetch-document.ts';
 import { proxyMatcher } from './adapters/net/trusted-proxies.ts';
@@ -146,6 +147,13 @@ async function assemble(
     readTokenFile,
   };
   const verify = createVerifier(verifierOptions);
+  const metrics = openMetrics({
+    clock,
+    policyRevision: () => policyBook.current().revision,
+    signingKeys: () => keyRing.list(),
+    keySources: () => keySets.status(),
+    spool: spool?.status,
+  });
   const exchange = createExchange({
     issuer: config.issuer,
     clock,
@@ -169,7 +177,8 @@ async function assemble(
         version: packageDescription.version,
       },
       clock,
-      exchange,
+      exchange: metrics.measure(exchange),
+      metrics,
       checkIssuer: createCheckIssuer(verify, verifierOptions),
       keyRing,
       policyBook,

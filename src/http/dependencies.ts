@@ -46,6 +46,7 @@ export interface HttpDependencies {
   /** The bootstrap admin token; undefined switches it off. */
   readonly adminToken: Secret<string> | undefined;
   readonly readiness: readonly ReadinessCheck[];
+  readonly metrics: { readonly contentType: string; readonly text: () => Promise<string> };
   /** Whether the process has begun to drain; a draining replica is not ready. */
   readonly isDraining: () => boolean;
 }
