@@ -1,5 +1,4 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { compileCondition } from '../../../src/core/policy/conditions.ts';
 import type { TrustedIssuer } from '../../../src/core/policy/snapshot.ts';
 import { kubernetes } from '../../../src/credentials/platforms/kubernetes/index.ts';
 import { oidc } from '../../../src/credentials/platforms/oidc/index.ts';
@@ -13,7 +12,13 @@ import {
   testNowMillis,
   testNowSeconds,
 } from '../../support/tokens.ts';
-import { makeIssuer, ownIssuer, type Present, verifierFor } from '../../support/tokens-policy.ts';
+import {
+  issuerCondition,
+  makeIssuer,
+  ownIssuer,
+  type Present,
+  verifierFor,
+} from '../../support/tokens-policy.ts';
 
 const issuerUrl = 'https://idp.example';
 const lanes = ['client_assertion', 'assertion', 'subject_token', 'bearer'] as const;
@@ -188,11 +193,7 @@ describe('a platform token', () => {
   });
 
   describe('under a condition', () => {
-    const under = (source: string): Partial<TrustedIssuer> => {
-      const condition = compileCondition(source, 'Issuer');
-      if (typeof condition === 'string') throw new Error(condition);
-      return { condition };
-    };
+    const under = (source: string) => ({ condition: issuerCondition(source) });
 
     it('is accepted where it holds, and refused where it does not or where the claim is missing', async () => {
       const fields = under('claims.ref.startsWith("refs/heads/")');
