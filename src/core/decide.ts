@@ -68,8 +68,8 @@ function decideAsInForce(
   policy: PolicySnapshot,
   nowMillis: number,
 ): Decision {
-  const { resource, check, reason } = findResource(identity, request, policy, nowMillis);
-  if (resource === undefined) return { permit: false, reason, checks: [check] };
+  const { resource, check, reason, trace: defaultTrace } = findResource(identity, request, policy, nowMillis);
+  if (resource === undefined) return { permit: false, reason, checks: [check, ...defaultTrace] };
   const refused = (why: Reason, checks: readonly Check[]): Decision => ({
     permit: false,
     reason: why,
@@ -124,21 +124,29 @@ interface ResourceFinding {
   readonly resource: Resource | undefined;
   readonly check: Check;
   readonly reason: Reason;
+  /** Of the default grants, where they name no one resource. */
+  readonly trace: readonly Check[];
 }
 
 /** The resource that is named; with none named, the one that all default grants of the identity agree on. */
 function findResource(
   identity: IdentityFields,
-  { audience, scopes }: AskedFor,
+  request: AskedFor,
   policy: PolicySnapshot,
   nowMillis: number,
 ): ResourceFinding {
+  const { audience, scopes } = request;
   if (audience !== undefined) {
     const resource = policy.resourcesByAudience.get(audience);
-    return { resource, check: checkResource(audience, resource), reason: 'policy.unknown_resource' };
+    return {
+      resource,
+      check: checkResource(audience, resource),
+      reason: 'policy.unknown_resource',
+      trace: [],
+    };
   }
-  const defaults = applying(findingsOf(policy.defaultGrantsFor(identity), identity, scopes, nowMillis));
-  const targets = new Set(defaults.map((grant) => grant.resource));
+  const findings = findingsOf(policy.defaultGrantsFor(identity), identity, scopes, nowMillis);
+  const targets = new Set(applying(findings).map((grant) => grant.resource));
   const [only] = targets;
   const resource = targets.size === 1 ? only : undefined;
   const names = [...targets].map(({ name }) => name).join(', ');
@@ -148,5 +156,6 @@ function findResource(
     expected: 'default grants for exactly one resource',
     actual: names === '' ? 'none' : names.slice(0, 256),
   };
-  return { resource, check, reason: 'policy.no_default_target' };
+  const trace = resource === undefined ? grantChecks(identity, request, findings, nowMillis) : [];
+  return { resource, check, reason: 'policy.no_default_target', trace };
 }

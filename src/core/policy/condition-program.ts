@@ -106,6 +106,11 @@ function compileNode(node: ASTNode, scope: Scope): Program {
 }
 
 function compileLiteral(value: unknown): Program {
+  // Claims are JSON, whose numbers are doubles: beyond 2^53 two of them could be one.
+  const isInteger = typeof value === 'bigint' || Number.isInteger(value);
+  if (isInteger && !Number.isSafeInteger(Number(value))) {
+    throw new Error('holds a number too large to be exact: if the claim is a string, quote it');
+  }
   if (
     typeof value === 'string' ||
     typeof value === 'number' ||
@@ -119,7 +124,7 @@ function compileLiteral(value: unknown): Program {
 }
 
 function compileList(nodes: readonly ASTNode[], scope: Scope): Program {
-  const members = nodes.map((node) => compileProgram(node, scope));
+  const members = nodes.map((node) => scope.compile(node, scope));
   return (frame) => {
     const values: Value[] = [];
     for (const member of members) {
@@ -133,7 +138,7 @@ function compileList(nodes: readonly ASTNode[], scope: Scope): Program {
 
 /** `&&` and `||` in either order: a side that decides alone decides even where the other one fails. */
 function compileLogic([a, b]: readonly [ASTNode, ASTNode], decides: boolean, scope: Scope): Program {
-  const [left, right] = [compileProgram(a, scope), compileProgram(b, scope)];
+  const [left, right] = [scope.compile(a, scope), scope.compile(b, scope)];
   const notBool = failure('&& and || need true or false on both sides');
   const asBool = (outcome: Value | Failure) =>
     typeof outcome === 'boolean' || isFailure(outcome) ? outcome : notBool;

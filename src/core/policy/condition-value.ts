@@ -74,9 +74,7 @@ export function sum(a: Value, b: Value, meter: Meter): Value | undefined {
     return meter.left < 0 ? undefined : [...a, ...b];
   }
   if (typeof a === 'number' && typeof b === 'number') return a + b;
-  if (typeof a !== 'bigint' || typeof b !== 'bigint') return undefined;
-  const total = a + b;
-  return BigInt.asIntN(64, total) === total ? total : undefined;
+  return typeof a === 'bigint' && typeof b === 'bigint' ? a + b : undefined;
 }
 
 export function isNumber(value: Value): value is number | bigint {

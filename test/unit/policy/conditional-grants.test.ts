@@ -70,10 +70,9 @@ describe('a grant with a condition', () => {
   it('is no default target where the condition does not hold', () => {
     const target = grant('target', `default: true, ${onMain}`);
     expect(decided({ claims: main }, {}, target)).toMatchObject({ permit: true });
-    expect(decided({ claims: { ref: 'dev' } }, {}, target)).toMatchObject({
-      permit: false,
-      reason: 'policy.no_default_target',
-    });
+    const refused = decided({ claims: { ref: 'dev' } }, {}, target);
+    expect(refused).toMatchObject({ permit: false, reason: 'policy.no_default_target' });
+    expect(refused.checks.at(-1)).toMatchObject({ check: 'grant.condition', grant: 'target', ok: false });
   });
 
   it('reads the identity and the request, the default target’s audience too', () => {
@@ -136,7 +135,9 @@ describe('an observed grant', () => {
     expect(decision.checks).toContainEqual(
       expect.objectContaining({ check: 'grant.observed', grant: 'strict' }),
     );
-    expect(decided({}, {}, strict)).toMatchObject({ permit: false, reason: 'policy.no_default_target' });
+    const alone = decided({}, {}, strict);
+    expect(alone).toMatchObject({ permit: false, reason: 'policy.no_default_target' });
+    expect(alone.checks.at(-1)).toMatchObject({ check: 'grant.observed', grant: 'strict' });
   });
 
   it('is recorded as unmet where its condition does not hold', () => {
