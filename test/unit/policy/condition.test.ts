@@ -123,6 +123,33 @@ describe('conditions that are refused when written', () => {
     ),
     onGrant('tags that a caller writes', `claims${requestTags}.request_tags.team == "a"`, callerWrites),
     onGrant('what lies above them', `claims${requestTags}.exists(k, k == "a")`, callerWrites),
+    {
+      title: 'one in place of the tenant that a shared issuer must require',
+      part: '  require: { repository_owner_id: "65" }\n',
+      by: '  condition: \'claims.repository_owner_id == "65"\'\n',
+      at: 'spec:\n  platform: github-actions',
+      document: 'Issuer/acme-ci',
+      field: 'spec.require',
+      message:
+        'anyone can get a token from this issuer: pin repository_owner_id or repository_id or enterprise_id to your own',
+    },
+    onGrant('an empty one', '', 'must not be empty'),
+    {
+      ...onGrant('', '', ''),
+      title: 'an unknown mode of a grant',
+      by: '  mode: dry\n',
+      at: 'mode: dry',
+      field: 'spec.mode',
+      message: 'must be enforce or observe, not "dry"',
+    },
+    {
+      ...onIssuer('', '', ''),
+      title: 'an unknown mode of an issuer',
+      by: '  mode: dry\n',
+      at: 'mode: dry',
+      field: 'spec.mode',
+      message: 'must be enforce or observe, not "dry"',
+    },
     onIssuer(
       'an issuer’s that reads the request',
       'request.audience == "a"',
