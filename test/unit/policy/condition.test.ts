@@ -244,6 +244,49 @@ describe('a condition', () => {
     expect(compiled).toMatchObject({ claimPaths: ['a.b', 'c', 'd', 'f.g', 'h.i'] });
   });
 
+  it('is compiled or refused, and evaluated, without ever throwing', () => {
+    const words =
+      `claims claims.a claims.l claims["m"] identity.issuer request.scopes x y . , : ? ( ) [ ] { } && || ! == != < in + - *
+      has( size( .all(x, .exists(x, .map(x, .filter(y, .matches( .contains( .startsWith( "a" 'b' "(a+)+$" r"[" b"c" 1 2u 3.5 0x1f -1
+      true false null type int dyn( cel.bind( __proto__ constructor .? [? """`.split(/\s+/);
+    const word = fc.constantFrom(...words);
+    const boolean = fc.constantFrom(
+      'true',
+      'claims.a == 1',
+      'has(claims.x)',
+      'claims.l.all(x, x == claims.a)',
+      '"x" in claims.m',
+    );
+    const text = fc.oneof(
+      fc.array(word, { maxLength: 14 }).map((some) => some.join(' ')),
+      fc.array(word, { maxLength: 8 }).map((some) => some.join('')),
+      fc
+        .tuple(boolean, fc.array(word, { maxLength: 4 }))
+        .map(([first, rest]) => `${first} ${rest.join(' ')}`),
+      fc.string({ maxLength: 60, unit: 'binary' }),
+    );
+    const given = fc.record({
+      a: fc.jsonValue({ maxDepth: 2 }),
+      l: fc.array(fc.jsonValue({ maxDepth: 2 })),
+      m: fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 2 })),
+    });
+    let compiledCount = 0;
+    fc.assert(
+      fc.property(text, given, (source, verified) => {
+        const compiled = compileCondition(source, 'Grant');
+        if (typeof compiled === 'string') {
+          expect(compiled).not.toBe('');
+          return;
+        }
+        compiledCount += 1;
+        const json: JsonObject = JSON.parse(JSON.stringify(verified));
+        expect(typeof compiled.evaluate({ claims: json }, conditionBudget()).holds).toBe('boolean');
+      }),
+      { numRuns: 2000 },
+    );
+    expect(compiledCount).toBeGreaterThan(100);
+  });
+
   it('says what CEL says', () => {
     const environment = new Environment().registerVariable('claims', 'map<string, dyn>');
     const value = fc.constantFrom(
