@@ -17,6 +17,7 @@ import { docsPage } from './docs-page.ts';
 import { healthRoutes } from './health-routes.ts';
 import { openapi } from './openapi.ts';
 import { serverTlsOptions } from './server-tls.ts';
+import { readJsonStrictly } from './strict-json-body.ts';
 import { bodyLimitBytes, tokenRoutes } from './token-routes.ts';
 
 const maxHeaderBytes = 24 * 1024;
@@ -66,6 +67,7 @@ export async function buildApp(
     reply.code(404).send({ error: 'not_found', request_id: request.id }),
   );
   app.setErrorHandler(sendPlainError);
+  readJsonStrictly(app);
 
   await app.register(openapi, dependencies);
   await app.register(docsPage, dependencies);
