@@ -16,7 +16,7 @@ const layers: readonly {
     name: 'core',
     owns: /^core\//,
     mayImport: /^core\//,
-    packages: /^(zod|re2js)$/,
+    packages: /^(zod|re2js|ajv)$/,
     nodeModules: /^node:(crypto|util)$/,
   },
   {

@@ -74,7 +74,22 @@ export const reasons = {
   'request.certificate_header_repeated': { code: 'invalid_request' },
   'request.certificate_header_malformed': { code: 'invalid_request' },
   'request.certificate_header_unverified': { code: 'invalid_client' },
-  'request.claim_not_allowed': { code: 'invalid_request' },
+  'request.claim_not_allowed': {
+    code: 'invalid_request',
+    sentence: 'The request asks for a claim that this caller may not add.',
+  },
+  'request.claim_invalid': {
+    code: 'invalid_request',
+    sentence: 'The request asks for a claim with a value that is not accepted.',
+  },
+  'request.claim_conflict': {
+    code: 'invalid_request',
+    sentence: 'The request asks for a claim with a value that is not accepted.',
+  },
+  'request.claims_too_large': {
+    code: 'invalid_request',
+    sentence: 'The claims that the request asks for are too large.',
+  },
 
   'credential.malformed': { code: 'by-lane' },
   'credential.type_mismatch': { code: 'by-lane' },

@@ -114,6 +114,7 @@ const scalarsSchema = z.union([claimValueSchema, z.array(claimValueSchema)]);
 const grantClaimsSchema = z.strictObject({
   set: z.record(z.string(), z.union([scalarsSchema, z.record(z.string(), scalarsSchema)])).default({}),
   copy: z.record(z.string(), z.string()).default({}),
+  allowRequested: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
 });
 
 const subjectSchema = z
@@ -136,7 +137,7 @@ const grantSpecSchema = z.strictObject({
   defaultScopes: z.array(scopeSchema).default([]),
   maxTokenLifetime: durationSchema.optional(),
   default: z.boolean().default(false),
-  claims: grantClaimsSchema.default({ set: {}, copy: {} }),
+  claims: grantClaimsSchema.default({ set: {}, copy: {}, allowRequested: {} }),
   notAfter: z.iso.datetime({ offset: true }).optional(),
 });
 

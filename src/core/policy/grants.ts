@@ -3,10 +3,10 @@
 import { isTrustDomainName, parseSpiffeId, trustDomainOf } from '../spiffe-id.ts';
 import type { Checked, CheckedPolicy } from './check.ts';
 import type { GrantDocument } from './document.ts';
-import { checkGrantClaims } from './grant-claims.ts';
+import { compileGrantClaims } from './grant-claims.ts';
 import { quote, suggest } from './nearest-word.ts';
 import type { Problems } from './problems.ts';
-import type { Grant, PolicyContext, Resource, Subject } from './snapshot.ts';
+import type { Grant, PolicyContext, RequestedClaim, Resource, Subject } from './snapshot.ts';
 import type { FieldPath } from './source.ts';
 import { compileWorkloadPattern, maxPatternsPerTrustDomain } from './workload-pattern.ts';
 
@@ -26,8 +26,9 @@ export function compileGrants(
 ): Grant[] {
   const resourceByName = new Map(resources.map((resource) => [resource.name, resource]));
   const patternCounts = new Map<string, number>();
+  const schemas = new Map<string, RequestedClaim>();
   return policy.grants.flatMap((entry) => {
-    const grant = compileGrant(entry, policy, resourceByName, context, problems);
+    const grant = compileGrant(entry, policy, resourceByName, schemas, context, problems);
     if (grant !== undefined) countPatterns(grant, entry, patternCounts, problems);
     return grant === undefined ? [] : [grant];
   });
@@ -55,6 +56,7 @@ function compileGrant(
   { source, document }: Checked<GrantDocument>,
   policy: CheckedPolicy,
   resourceByName: ReadonlyMap<string, Resource>,
+  schemas: Map<string, RequestedClaim>,
   context: PolicyContext,
   problems: Problems,
 ): Grant | undefined {
@@ -70,7 +72,7 @@ function compileGrant(
     report(['maxTokenLifetime'], 'must be at most 24h');
   }
 
-  checkGrantClaims(spec.claims, report);
+  const claims = compileGrantClaims(spec.claims, schemas, report);
   const scopes = new Set(spec.scopes);
   for (const [index, scope] of spec.defaultScopes.entries()) {
     if (!scopes.has(scope)) {
@@ -98,7 +100,7 @@ function compileGrant(
     defaultScopes: spec.defaultScopes,
     maxTokenLifetimeSeconds: spec.maxTokenLifetime,
     isDefault: spec.default,
-    claims: spec.claims,
+    claims,
     notAfter: spec.notAfter === undefined ? undefined : Date.parse(spec.notAfter),
   };
 }

@@ -1,6 +1,6 @@
 /** The policy as the exchange uses it: compiled, immutable, indexed; swapped whole when its revision changes. */
 import type { IdentityFields } from '../identity.ts';
-import type { JsonObject } from '../json.ts';
+import type { Json, JsonObject } from '../json.ts';
 import type { Platform } from '../platform.ts';
 import type { IssuerDocument, StoredDocument, TrustDomainDocument } from './document.ts';
 import type { PolicyProblem } from './refused.ts';
@@ -32,6 +32,13 @@ export interface GrantClaims {
   readonly set: JsonObject;
   /** Claim paths in the verified claims, by the name that the token gives them. */
   readonly copy: Readonly<Record<string, string>>;
+  /** What a caller may add, by name. */
+  readonly allowRequested: ReadonlyMap<string, RequestedClaim>;
+}
+
+/** Accepts or refuses the value of a claim that a caller asks for, in time that is linear in its size. */
+export interface RequestedClaim {
+  accepts(value: Json): boolean;
 }
 
 export type Subject =
