@@ -81,7 +81,7 @@ const json = (description: string, schema: z.ZodType, type = 'application/json')
 const refusal = (description: string) => json(description, refusalSchema);
 
 const tokenResponses = {
-  200: json('A token for exactly one audience.', tokenSchema),
+  200: json('A token for exactly one target.', tokenSchema),
   400: refusal('The request, its target or its scope was refused.'),
   401: refusal('The credential was not accepted.'),
   413: refusal('The request is too large.'),

@@ -101,6 +101,7 @@ const trustDomainSpecSchema = z.strictObject({
 
 const resourceSpecSchema = z.strictObject({
   audience: z.string().min(1).max(2048),
+  extraAudiences: z.array(z.string().min(1).max(2048)).max(8).default([]),
   scopes: z.array(scopeSchema).default([]),
   tokenLifetime: durationSchema.default(600),
   signingAlg: z.literal('ES256').default('ES256'),

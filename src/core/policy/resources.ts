@@ -10,6 +10,11 @@ import type { PolicySource } from './source.ts';
 const adminResourceName = 'mintmark-admin';
 const adminAudience = (issuer: string): string => `${issuer}/admin/v1`;
 
+/** Where Mintmark itself takes tokens. */
+export function ownAudiences({ issuer, tokenEndpoint }: PolicyContext): readonly string[] {
+  return [issuer, tokenEndpoint, adminAudience(issuer)];
+}
+
 const maxLifetimeSeconds = 86_400;
 
 /** The resources as compiled; what is wrong with any goes to `problems`. */
@@ -21,7 +26,7 @@ export function compileResources(
   const byAudience = new Map<string, PolicySource>();
   return checked.map(({ source, document }) => {
     const { name } = document.metadata;
-    const { audience, scopes, tokenLifetime } = document.spec;
+    const { audience, extraAudiences, scopes, tokenLifetime } = document.spec;
     if (name === adminResourceName) {
       problems.add(source, ['metadata', 'name'], `${adminResourceName} is built in: choose another name`);
     }
@@ -43,6 +48,12 @@ export function compileResources(
     if (tokenLifetime > maxLifetimeSeconds) {
       problems.add(source, ['spec', 'tokenLifetime'], 'must be at most 24h');
     }
-    return { name, audience, scopes: new Set(scopes), tokenLifetimeSeconds: tokenLifetime };
+    return {
+      name,
+      audience,
+      extraAudiences,
+      scopes: new Set(scopes),
+      tokenLifetimeSeconds: tokenLifetime,
+    };
   });
 }

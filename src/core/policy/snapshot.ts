@@ -10,6 +10,8 @@ import type { WorkloadPattern } from './workload-pattern.ts';
 export interface Resource {
   readonly name: string;
   readonly audience: string;
+  /** Further values of `aud`, after the audience. */
+  readonly extraAudiences: readonly string[];
   readonly scopes: ReadonlySet<string>;
   readonly tokenLifetimeSeconds: number;
 }
