@@ -22,21 +22,22 @@ export function refusalOfRequested(
   given: ReadonlyMap<string, Json>,
 ): ClaimRefusal | undefined {
   for (const [name, value] of Object.entries(requested)) {
+    const shown = name.slice(0, 128);
     const naming = grants.filter(({ claims }) => claims.allowRequested.has(name));
     if (naming.length === 0) {
-      return refusal('request.claim_not_allowed', `a grant whose claims.allowRequested names ${name}`);
+      return refusal('request.claim_not_allowed', `a grant whose claims.allowRequested names ${shown}`);
     }
     const schemas = new Set(naming.map(({ claims }) => claims.allowRequested.get(name)));
     const refusing = [...schemas].find((schema) => !schema?.accepts(value));
     if (refusing !== undefined) {
       const grant = naming.find(({ claims }) => claims.allowRequested.get(name) === refusing);
-      return refusal('request.claim_invalid', `a value of ${name} that fits its schema`, grant);
+      return refusal('request.claim_invalid', `a value of ${shown} that fits its schema`, grant);
     }
     const giving = grants.find(
       ({ claims }) => Object.hasOwn(claims.set, name) || Object.hasOwn(claims.copy, name),
     );
     if (giving !== undefined && !isDeepStrictEqual(given.get(name), value)) {
-      return refusal('request.claim_conflict', `the value of ${name} that the grant gives`, giving);
+      return refusal('request.claim_conflict', `the value of ${shown} that the grant gives`, giving);
     }
   }
   return undefined;

@@ -26,6 +26,9 @@ describe('additional_claims', () => {
   });
   afterAll(() => house.close());
 
+  /** One for all, so that a caller does not learn which claims the policy knows. */
+  const sentence = 'The request asks for a claim, or for a value of one, that is not accepted.';
+
   const byForm = (claims: string) =>
     postForm(house.app, {
       grant_type: 'client_credentials',
@@ -77,6 +80,7 @@ describe('additional_claims', () => {
     ),
   )('by %s: %s is refused', async (_way, _what, claims, reason, send) => {
     const response = await send(claims);
+    if (reason.startsWith('request.claim_')) expect(response.json().error_description).toBe(sentence);
     await expectRefused(house, response, { status: 400, error: 'invalid_request', reason }, [
       'canary-value',
       svid,

@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { decide } from '../../../src/core/decide.ts';
 import { OAuthError } from '../../../src/core/error.ts';
 import type { JsonObject } from '../../../src/core/json.ts';
+import { problemsOfClaimSchema } from '../../../src/core/policy/claim-schema.ts';
+import { compileRequestedClaim } from '../../../src/core/policy/requested-claim.ts';
 import { compileText, exampleText, identity, problemsOf } from './example-policy.ts';
 
 const now = Date.parse('2026-06-01T00:00:00Z');
@@ -338,6 +340,68 @@ describe('schemas of claims.allowRequested', () => {
       { ...orderId, pattern: '^(?:a|b\\|)$' },
     ];
     for (const a of schemas) expect(() => compileText(textWith(allow({ a })))).not.toThrow();
+  });
+
+  it('compile whenever nothing is wrong with them, and then take or refuse any value', () => {
+    const count = fc.oneof(fc.integer({ min: -1, max: 70 }), fc.constant('1'));
+    const { schema } = fc.letrec((tie) => ({
+      schema: fc.record(
+        {
+          type: fc.constantFrom('string', 'number', 'integer', 'boolean', 'array', 'object', 'text'),
+          enum: fc.array(fc.oneof(fc.string(), fc.double(), fc.constant(null)), { maxLength: 3 }),
+          const: fc.oneof(fc.string(), fc.boolean()),
+          maxLength: count,
+          minItems: count,
+          maxItems: count,
+          uniqueItems: fc.boolean(),
+          pattern: fc.oneof(
+            fc.string().map((text) => `^${text}$`),
+            fc.constant('^[a-z]+$'),
+            fc.string(),
+          ),
+          minimum: fc.double(),
+          multipleOf: fc.double(),
+          items: fc.oneof({ maxDepth: 3 }, fc.constant({ type: 'boolean' }), tie('schema')),
+          additionalProperties: fc.boolean(),
+          properties: fc.dictionary(
+            fc.string(),
+            fc.oneof({ maxDepth: 3 }, fc.constant({ const: 1 }), tie('schema')),
+            { maxKeys: 2 },
+          ),
+          required: fc.array(fc.string(), { maxLength: 1 }),
+        },
+        { requiredKeys: ['type'] },
+      ),
+    }));
+    /** Leaves the keywords that the schema's type has, so that some are sound. */
+    const fitting = schema.map((value) => {
+      const { type, ...keywords } = value as { type: string };
+      const fits: Record<string, readonly string[]> = {
+        string: ['maxLength', 'pattern'],
+        number: ['minimum', 'multipleOf'],
+        integer: ['minimum'],
+        array: ['items', 'minItems', 'maxItems', 'uniqueItems'],
+        object: ['additionalProperties', 'properties', 'required'],
+      };
+      const entries = Object.entries(keywords).filter(
+        ([name]) => fits[type]?.includes(name) || name === 'enum',
+      );
+      return { type, ...Object.fromEntries(entries) };
+    });
+    let compiled = 0;
+    fc.assert(
+      fc.property(fc.oneof(fitting, schema), fc.jsonValue(), (schema, value) => {
+        const text = JSON.stringify(schema);
+        const read: object = JSON.parse(text);
+        if (problemsOfClaimSchema(read, text.length).length > 0) return;
+        compiled++;
+        expect(typeof compileRequestedClaim(read, text).accepts(JSON.parse(JSON.stringify(value)))).toBe(
+          'boolean',
+        );
+      }),
+      { numRuns: 1000, seed: 20261124 },
+    );
+    expect(compiled).toBeGreaterThan(50);
   });
 
   it.each([
