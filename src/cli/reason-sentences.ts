@@ -28,7 +28,12 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'request.certificate_header_malformed':
     'the header with the client certificate is not as the configured proxy writes it',
   'request.certificate_header_unverified': 'the proxy says that it could not verify the client certificate',
-  'request.claim_not_allowed': 'no grant lets the caller add claims of its own',
+  'request.claim_not_allowed': 'no grant that applies lets the caller add a claim that it asks for',
+  'request.claim_invalid':
+    'a claim that the caller asks for does not fit the schema of a grant that names it',
+  'request.claim_conflict': 'the caller asks for another value of a claim than the one that the grants give',
+  'request.claims_too_large':
+    'with the claims that the caller asks for, more would be added than a token may carry',
 
   'credential.malformed': 'the credential is not a well-formed token',
   'credential.type_mismatch': 'the credential is not of the type that the request declared',

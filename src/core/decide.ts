@@ -20,6 +20,7 @@ import type { Grant, PolicySnapshot, Resource } from './policy/snapshot.ts';
 export interface AskedFor {
   readonly audience?: string | undefined;
   readonly scopes?: readonly string[] | undefined;
+  readonly additionalClaims?: JsonObject | undefined;
 }
 
 export type Decision =
@@ -107,7 +108,7 @@ function decideAsInForce(
   const checks = [...trace, scopeCheck, checkLifetime(isLongEnough, lifetimeSeconds, identity.expiresAt)];
   // Resources and grants in force always leave a second, so it is the credential that is over.
   if (!isLongEnough) return refused('credential.expired', checks);
-  const added = addedClaims(grants, identity.claims);
+  const added = addedClaims(grants, identity.claims, request.additionalClaims);
   if (!added.ok) return refused(added.reason, [...checks, added.check]);
   const { claims } = added;
   const allChecks = [check, ...checks, ...(added.check === undefined ? [] : [added.check])];

@@ -23,6 +23,8 @@ interface Entry {
   readonly sentence?: string;
 }
 
+const claimSentence = 'The request asks for a claim, or for a value of one, that is not accepted.';
+
 export const reasons = {
   'request.malformed': { code: 'invalid_request' },
   'request.content_type': {
@@ -74,7 +76,14 @@ export const reasons = {
   'request.certificate_header_repeated': { code: 'invalid_request' },
   'request.certificate_header_malformed': { code: 'invalid_request' },
   'request.certificate_header_unverified': { code: 'invalid_client' },
-  'request.claim_not_allowed': { code: 'invalid_request' },
+  // One sentence for three, so that nobody finds out which claims a policy knows.
+  'request.claim_not_allowed': { code: 'invalid_request', sentence: claimSentence },
+  'request.claim_invalid': { code: 'invalid_request', sentence: claimSentence },
+  'request.claim_conflict': { code: 'invalid_request', sentence: claimSentence },
+  'request.claims_too_large': {
+    code: 'invalid_request',
+    sentence: 'The claims that the request asks for are too large.',
+  },
 
   'credential.malformed': { code: 'by-lane' },
   'credential.type_mismatch': { code: 'by-lane' },

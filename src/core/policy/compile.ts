@@ -2,12 +2,13 @@
 
 import { checkDocuments } from './check.ts';
 import { compileConditions } from './conditions.ts';
+import { checkExtraAudiences } from './extra-audiences.ts';
 import { byName, indexGrants } from './grant-index.ts';
 import { compileGrants } from './grants.ts';
 import { compileIssuers } from './issuers.ts';
 import { refuseOpposedClaims } from './opposed-claims.ts';
 import { collectProblems } from './problems.ts';
-import { compileResources } from './resources.ts';
+import { compileResources, ownAudiences } from './resources.ts';
 import type { PolicyContext, PolicySnapshot } from './snapshot.ts';
 import { type PolicySource, storedFromSources } from './source.ts';
 import { compileTrustDomains } from './trust-domains.ts';
@@ -26,6 +27,7 @@ export function compilePolicy(
   const issuers = compileIssuers(checked.issuers, context, conditions, problems);
   const grants = compileGrants(checked, resources, conditions, context, problems).sort(byName);
   refuseOpposedClaims(checked.grants, problems);
+  checkExtraAudiences(checked.resources, ownAudiences(context), problems);
   problems.throwIfAny();
 
   const grantsByResource = Map.groupBy(grants, (grant) => grant.resource.name);

@@ -107,6 +107,7 @@ const trustDomainSpecSchema = z.strictObject({
 
 const resourceSpecSchema = z.strictObject({
   audience: z.string().min(1).max(2048),
+  extraAudiences: z.array(z.string().min(1).max(2048)).max(8).default([]),
   scopes: z.array(scopeSchema).default([]),
   tokenLifetime: durationSchema.default(600),
   signingAlg: z
@@ -122,6 +123,7 @@ const scalarsSchema = z.union([claimValueSchema, z.array(claimValueSchema)]);
 const grantClaimsSchema = z.strictObject({
   set: z.record(z.string(), z.union([scalarsSchema, z.record(z.string(), scalarsSchema)])).default({}),
   copy: z.record(z.string(), z.string()).default({}),
+  allowRequested: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
 });
 
 const subjectSchema = z
@@ -146,7 +148,7 @@ const grantSpecSchema = z.strictObject({
   defaultScopes: z.array(scopeSchema).default([]),
   maxTokenLifetime: durationSchema.optional(),
   default: z.boolean().default(false),
-  claims: grantClaimsSchema.default({ set: {}, copy: {} }),
+  claims: grantClaimsSchema.default({ set: {}, copy: {}, allowRequested: {} }),
   notAfter: z.iso.datetime({ offset: true }).optional(),
 });
 

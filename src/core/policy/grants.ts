@@ -5,10 +5,10 @@ import type { Checked, CheckedPolicy } from './check.ts';
 import type { Condition } from './condition.ts';
 import type { Conditions } from './conditions.ts';
 import type { GrantDocument } from './document.ts';
-import { checkGrantClaims } from './grant-claims.ts';
+import { compileGrantClaims } from './grant-claims.ts';
 import { quote, suggest } from './nearest-word.ts';
 import type { Problems } from './problems.ts';
-import type { Grant, PolicyContext, Resource, Subject } from './snapshot.ts';
+import type { Grant, PolicyContext, RequestedClaim, Resource, Subject } from './snapshot.ts';
 import type { FieldPath } from './source.ts';
 import { compileWorkloadPattern, maxTrustDomainProgramSize } from './workload-pattern.ts';
 
@@ -29,9 +29,10 @@ export function compileGrants(
 ): Grant[] {
   const resourceByName = new Map(resources.map((resource) => [resource.name, resource]));
   const patternSizes = new Map<string, number>();
+  const schemas = new Map<string, RequestedClaim>();
   return policy.grants.flatMap((entry) => {
     const condition = conditions.byDocument.get(entry.document);
-    const grant = compileGrant(entry, policy, resourceByName, condition, context, problems);
+    const grant = compileGrant(entry, policy, resourceByName, { condition, schemas }, context, problems);
     if (grant !== undefined) addUpPatterns(grant, entry, patternSizes, problems);
     return grant === undefined ? [] : [grant];
   });
@@ -60,7 +61,10 @@ function compileGrant(
   { source, document }: Checked<GrantDocument>,
   policy: CheckedPolicy,
   resourceByName: ReadonlyMap<string, Resource>,
-  condition: Condition | undefined,
+  {
+    condition,
+    schemas,
+  }: { readonly condition: Condition | undefined; readonly schemas: Map<string, RequestedClaim> },
   context: PolicyContext,
   problems: Problems,
 ): Grant | undefined {
@@ -76,7 +80,7 @@ function compileGrant(
     report(['maxTokenLifetime'], 'must be at most 24h');
   }
 
-  checkGrantClaims(spec.claims, report);
+  const claims = compileGrantClaims(spec.claims, schemas, report);
   const scopes = new Set(spec.scopes);
   for (const [index, scope] of spec.defaultScopes.entries()) {
     if (!scopes.has(scope)) {
@@ -104,7 +108,7 @@ function compileGrant(
     defaultScopes: spec.defaultScopes,
     maxTokenLifetimeSeconds: spec.maxTokenLifetime,
     isDefault: spec.default,
-    claims: spec.claims,
+    claims,
     condition,
     isObserved: spec.mode === 'observe',
     notAfter: spec.notAfter === undefined ? undefined : Date.parse(spec.notAfter),

@@ -1,7 +1,7 @@
 /** The policy as the exchange uses it: compiled, immutable, indexed; swapped whole when its revision changes. */
 import type { TokenAlgorithm } from '../algorithm.ts';
 import type { IdentityFields } from '../identity.ts';
-import type { JsonObject } from '../json.ts';
+import type { Json, JsonObject } from '../json.ts';
 import type { Platform } from '../platform.ts';
 import type { Condition } from './condition.ts';
 import type { IssuerDocument, StoredDocument, TrustDomainDocument } from './document.ts';
@@ -12,6 +12,8 @@ import type { WorkloadPattern } from './workload-pattern.ts';
 export interface Resource {
   readonly name: string;
   readonly audience: string;
+  /** Further values of `aud`, after the audience. */
+  readonly extraAudiences: readonly string[];
   readonly scopes: ReadonlySet<string>;
   readonly tokenLifetimeSeconds: number;
   readonly signingAlgorithm: TokenAlgorithm;
@@ -38,6 +40,13 @@ export interface GrantClaims {
   readonly set: JsonObject;
   /** Claim paths in the verified claims, by the name that the token gives them. */
   readonly copy: Readonly<Record<string, string>>;
+  /** What a caller may add, by name. */
+  readonly allowRequested: ReadonlyMap<string, RequestedClaim>;
+}
+
+/** Accepts or refuses the value of a claim that a caller asks for, in time that is linear in its size. */
+export interface RequestedClaim {
+  accepts(value: Json): boolean;
 }
 
 export type Subject =

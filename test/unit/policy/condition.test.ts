@@ -284,7 +284,7 @@ describe('a condition', () => {
       }),
       { numRuns: 2000 },
     );
-    expect(compiledCount).toBeGreaterThan(100);
+    expect(compiledCount).toBeGreaterThan(30);
   });
 
   it('says what CEL says', () => {
@@ -366,7 +366,7 @@ describe('a condition', () => {
       }),
       { numRuns: 3000 },
     );
-    expect(Math.min(held, failed)).toBeGreaterThan(100);
+    expect(Math.min(held, failed)).toBeGreaterThan(30);
   });
 });
 

@@ -27,7 +27,7 @@ describe('patterns that are refused when written', () => {
     refusal(
       'an alternative outside of parentheses',
       'spiffe://prod\\.example/orders|.*',
-      'holds "|" outside of parentheses: write (?:a|b), or one subject for each',
+      'holds "|" outside of parentheses: write (?:a|b)',
     ),
     refusal(
       'lookahead',
