@@ -1,12 +1,13 @@
 /** One request to the machine's or the pipeline's own token endpoint. */
 import { NoCredential, type Surroundings } from './platform.ts';
 
-export const probeMillis = 1_000;
+export const linkLocal = '169.254.169.254';
+const probeMillis = 1_000;
 const askMillis = 10_000;
 
 interface Ask {
   readonly url: string;
-  readonly method?: 'GET' | 'POST';
+  readonly method?: 'GET' | 'POST' | 'PUT';
   readonly headers: Record<string, string>;
 }
 
@@ -26,7 +27,24 @@ export async function ask({ fetch }: Surroundings, source: string, request: Ask)
   }
 }
 
-/** The string member of a JSON answer. Throws `NoCredential` where there is none. */
+/** Whether something answers within a second, and the answer shows what it is. */
+export async function probe(
+  { fetch }: Surroundings,
+  { url, method = 'GET', headers }: Ask,
+  isIt: (response: Response) => boolean | Promise<boolean>,
+): Promise<boolean> {
+  try {
+    const signal = AbortSignal.timeout(probeMillis);
+    const response = await fetch(url, { method, headers, redirect: 'error', signal });
+    const found = response.ok && (await isIt(response));
+    if (!response.bodyUsed) await response.body?.cancel();
+    return found;
+  } catch {
+    return false;
+  }
+}
+
+/** A member of a JSON answer. Throws `NoCredential` where it is no object. */
 export function memberOf(text: string, name: string, source: string): unknown {
   try {
     const body: unknown = JSON.parse(text);

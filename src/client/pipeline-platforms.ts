@@ -1,4 +1,4 @@
-/** Pipelines that give a job an address to ask for a token, and a bearer token to ask with. */
+/** Pipelines that give a job an address, with a bearer token, or a program to ask for a token. */
 import { ask, memberOf } from './ask.ts';
 import { type ClientPlatform, NoCredential, oneToken } from './platform.ts';
 
@@ -13,6 +13,21 @@ export const githubActions: ClientPlatform = {
     const url = withQuery(base, source, { audience });
     const headers = bearer(token, 'ACTIONS_ID_TOKEN_REQUEST_TOKEN');
     return oneToken(memberOf(await ask(surroundings, source, { url, headers }), 'value', source), source);
+  },
+};
+
+/** Its ids are in the token only where they are asked for. */
+export const buildkite: ClientPlatform = {
+  platform: 'buildkite',
+  looksFor: 'BUILDKITE, and asks buildkite-agent',
+  detect: ({ environment }) => environment.BUILDKITE === 'true',
+  obtain: async ({ run }, audience) => {
+    const ids = ['--claim', 'organization_id', '--claim', 'pipeline_id'];
+    const args = ['oidc', 'request-token', '--audience', audience, ...ids];
+    const written = await run('buildkite-agent', args).catch(() => {
+      throw new NoCredential('buildkite-agent oidc request-token failed');
+    });
+    return oneToken(written, 'buildkite-agent');
   },
 };
 

@@ -1,8 +1,11 @@
 /** `mintmark token --platform`, as a process, on a made-up machine of each platform and against a real server. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { runCli } from '../http/admin/run-cli.ts';
 import { auditEvent, functionId, type Story, startStory } from '../support/story.ts';
 
@@ -112,6 +115,15 @@ const endpoints = [
     header: ['x-identity-header', 'canary-request-token'],
   },
   {
+    platform: 'azure',
+    environment: () => ({ AZURE_POD_IDENTITY_AUTHORITY_HOST: origin }),
+    body: () => JSON.stringify({ access_token: credential }),
+    method: 'GET',
+    path: () =>
+      `/metadata/identity/oauth2/token?api-version=2018-02-01&resource=${encodeURIComponent(story.server.url)}`,
+    header: ['metadata', 'true'],
+  },
+  {
     platform: 'google',
     environment: () => ({ GCE_METADATA_HOST: new URL(origin).host }),
     body: () => credential,
@@ -122,37 +134,92 @@ const endpoints = [
   },
 ] as const;
 
-describe.each(endpoints)('$platform', ({ platform, environment, body, method, path, header }) => {
-  test('is found and asked as it wants to be, and what it gives is exchanged', async () => {
-    answer.body = body();
-    const result = await run(environment(), '--platform', 'auto', '--verbose');
+describe.each(endpoints)(
+  '$platform by $header.0',
+  ({ platform, environment, body, method, path, header }) => {
+    test('is found and asked as it wants to be, and what it gives is exchanged', async () => {
+      answer.body = body();
+      const result = await run(environment(), '--platform', 'auto', '--verbose');
+      expectAlpha(result);
+      expect(result.err).toContain(`mintmark: platform ${platform}: found `);
+      expect(asked).toMatchObject([{ method, url: path(), headers: { [header[0]]: header[1] } }]);
+    });
+
+    test.each([404, 500])('an answer of %i is said, without what it says', async (status) => {
+      answer = { status, body: body() };
+      const result = await run(environment(), '--platform', 'auto');
+      expect(result).toMatchObject({ exitCode: 1, out: '' });
+      expect(result.err).toContain(` answered ${status}`);
+      expect(result.err).not.toMatch(/canary|eyJ/);
+    });
+
+    test('a redirect is not followed', async () => {
+      answer = { status: 302, body: '' };
+      const result = await run(environment(), '--platform', 'auto');
+      expect(result).toMatchObject({ exitCode: 1, out: '' });
+      expect(result.err).toContain('cannot be reached');
+      expect(asked).toHaveLength(1);
+    });
+
+    test('an answer that is no token is not sent on', async () => {
+      answer.body = '<html>canary</html> for you';
+      const result = await run(environment(), '--platform', 'auto');
+      expect(result).toMatchObject({ exitCode: 1, out: '' });
+      expect(result.err).toMatch(/holds no credential|did not answer with a JSON object/);
+      expect(result.err).not.toContain('canary');
+    });
+  },
+);
+
+describe('buildkite', () => {
+  /** An agent that prints its arguments to a file, and the token. */
+  function agentThat(script: string) {
+    const folder = mkdtempSync(join(tmpdir(), 'mintmark-agent-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const program = `#!/bin/sh\nprintf '%s\\n' "$@" > ${folder}/asked\n${script}\n`;
+    writeFileSync(join(folder, 'buildkite-agent'), program, { mode: 0o755 });
+    return { folder, environment: { BUILDKITE: 'true', PATH: `${folder}:${process.env.PATH}` } };
+  }
+
+  test('is found, and its agent is asked for the ids too', async () => {
+    const { folder, environment } = agentThat(`echo ${credential}`);
+    const result = await run(environment, '--platform', 'auto', '--verbose');
     expectAlpha(result);
-    expect(result.err).toContain(`mintmark: platform ${platform}: found `);
-    expect(asked).toMatchObject([{ method, url: path(), headers: { [header[0]]: header[1] } }]);
+    expect(result.err).toContain('mintmark: platform buildkite: found ');
+    expect(readFileSync(join(folder, 'asked'), 'utf8').trim().split('\n')).toEqual([
+      ...['oidc', 'request-token', '--audience', story.server.url],
+      ...['--claim', 'organization_id', '--claim', 'pipeline_id'],
+    ]);
   });
 
-  test.each([404, 500])('an answer of %i is said, without what it says', async (status) => {
-    answer = { status, body: body() };
-    const result = await run(environment(), '--platform', 'auto');
+  test.each([
+    ['echo canary; echo canary >&2; exit 1', 'buildkite-agent oidc request-token failed'],
+    ['echo canary page', 'buildkite-agent holds no credential'],
+  ])('an agent that does "%s" is said, without what it says', async (script, message) => {
+    const result = await run(agentThat(script).environment, '--platform', 'auto');
     expect(result).toMatchObject({ exitCode: 1, out: '' });
-    expect(result.err).toContain(` answered ${status}`);
-    expect(result.err).not.toMatch(/canary|eyJ/);
-  });
-
-  test('a redirect is not followed', async () => {
-    answer = { status: 302, body: '' };
-    const result = await run(environment(), '--platform', 'auto');
-    expect(result).toMatchObject({ exitCode: 1, out: '' });
-    expect(result.err).toContain('cannot be reached');
-    expect(asked).toHaveLength(1);
-  });
-
-  test('an answer that is no token is not sent on', async () => {
-    answer.body = '<html>canary</html> for you';
-    const result = await run(environment(), '--platform', 'auto');
-    expect(result).toMatchObject({ exitCode: 1, out: '' });
-    expect(result.err).toMatch(/holds no credential|did not answer with a JSON object/);
+    expect(result.err).toContain(message);
     expect(result.err).not.toContain('canary');
+  });
+});
+
+describe('aws-caller-identity', () => {
+  test('sends a signed request as a token exchange, which needs a document', async () => {
+    const environment = {
+      AWS_REGION: 'eu-west-1',
+      AWS_ACCESS_KEY_ID: 'AKIAEXAMPLEEXAMPLE02',
+      AWS_SECRET_ACCESS_KEY: 'canary-secret',
+    };
+    const result = await run(environment, '--scope', 'alpha', '--platform', 'auto', '--verbose');
+    expect(result).toMatchObject({ exitCode: 1, out: '' });
+    expect(result.err).toContain('mintmark: platform aws-caller-identity: found ');
+    expect(result.err).not.toMatch(/canary|Signature/);
+    const requestId = /mintmark why (\S+)/.exec(result.err)?.[1] ?? '';
+    const event = await auditEvent(story.server.url, story.server.adminToken(), requestId);
+    expect(event).toMatchObject({
+      reason: 'credential.unknown_issuer',
+      detail: 'no Issuer document of platform aws-caller-identity',
+    });
   });
 });
 
