@@ -9,15 +9,23 @@ interface Ask {
   readonly url: string;
   readonly method?: 'GET' | 'POST' | 'PUT';
   readonly headers: Record<string, string>;
+  readonly body?: string;
 }
 
 /** The answer's text. Follows no redirect, since the request may carry a token. Throws `NoCredential`. */
 export async function ask({ fetch }: Surroundings, source: string, request: Ask): Promise<string> {
-  const { url, method = 'GET', headers } = request;
+  const { url, method = 'GET', headers, body } = request;
   if (!URL.canParse(url)) throw new NoCredential(`${source}: its address is not a URL`);
   try {
     const signal = AbortSignal.timeout(askMillis);
-    const response = await fetch(url, { method, headers, redirect: 'error', signal });
+    const sent = {
+      method,
+      headers,
+      redirect: 'error',
+      signal,
+      ...(body === undefined ? {} : { body }),
+    } as const;
+    const response = await fetch(url, sent);
     if (response.ok) return await response.text();
     await response.body?.cancel();
     throw new NoCredential(`${source} answered ${response.status}`);

@@ -1,5 +1,5 @@
 /** Platforms that a test cannot make with a variable alone: a file, a socket or an address that is at a fixed place. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -47,6 +47,57 @@ describe('findPlatform', () => {
     const without = makeSurroundings({ environment });
     await expect(found.obtain(without.made, 'https://sts.test')).rejects.toThrow('holds no credential');
     await expect(findPlatform(without.made, 'auto')).rejects.toThrow('no platform was found');
+  });
+});
+
+test('looks in the order that docs/token-command.md says', async () => {
+  const page = readFileSync(new URL('../../docs/token-command.md', import.meta.url), 'utf8');
+  const documented = [...page.matchAll(/^\| `([a-z-]+)` \|/gm)].map((match) => match[1]);
+  const failure = await findPlatform(makeSurroundings().made, 'auto').catch(String);
+  const looked = [...String(failure).matchAll(/^ {2}([a-z-]+): /gm)].map((match) => match[1]);
+  expect(looked.length).toBeGreaterThan(10);
+  expect(documented).toEqual(looked);
+});
+
+describe('vercel', () => {
+  const environment = { VERCEL_OIDC_TOKEN: 'a.b.theirs' };
+  const exchange = 'https://oidc.vercel.com/~token';
+
+  test('exchanges the token of the environment, which is for Vercel, for one that is for us', async () => {
+    const asked: unknown[] = [];
+    const { made } = makeSurroundings({
+      environment,
+      fetch: async (...request) => {
+        asked.push(request);
+        return Response.json({ token: 'a.b.ours' });
+      },
+    });
+    const found = await findPlatform(made, 'auto');
+    expect(found.platform).toBe('vercel');
+    expect(await found.obtain(made, 'https://sts.test')).toBe('a.b.ours');
+    const body = JSON.stringify({ token: 'a.b.theirs', aud: 'https://sts.test' });
+    expect(asked).toMatchObject([[exchange, { method: 'POST', redirect: 'error', body }]]);
+  });
+
+  test.each<[string, () => Response, string]>([
+    ['an error', () => new Response('a.b.theirs', { status: 400 }), 'answered 400'],
+    ['no token', () => Response.json({ canary: 'a.b.theirs' }), 'holds no credential'],
+    ['a page', () => new Response('<html>a.b.theirs'), 'did not answer with a JSON object'],
+  ])('says %s of the exchange, and shows no token', async (_what, answer, message) => {
+    const { made } = makeSurroundings({ environment, answers: { [exchange]: answer } });
+    const found = await findPlatform(made, 'vercel');
+    const failure = await found.obtain(made, 'https://sts.test').catch(String);
+    expect(failure).toContain(message);
+    expect(failure).not.toContain('theirs');
+  });
+
+  test('asks nobody without a token', async () => {
+    const { made, urls } = makeSurroundings();
+    const found = await findPlatform(made, 'vercel');
+    await expect(found.obtain(made, 'https://sts.test')).rejects.toThrow(
+      'VERCEL_OIDC_TOKEN holds no credential',
+    );
+    expect(urls).toEqual([]);
   });
 });
 

@@ -2,7 +2,7 @@
 import { awsCallerIdentity } from './aws.ts';
 import * as held from './environment-platforms.ts';
 import { azure, fly, google, kubernetes } from './metadata-platforms.ts';
-import { azureDevops, buildkite, githubActions } from './pipeline-platforms.ts';
+import { azureDevops, buildkite, circleci, githubActions } from './pipeline-platforms.ts';
 import { type ClientPlatform, NoCredential, type Surroundings } from './platform.ts';
 
 /**
@@ -12,7 +12,7 @@ import { type ClientPlatform, NoCredential, type Surroundings } from './platform
 const clientPlatforms: readonly ClientPlatform[] = [
   githubActions,
   held.gitlabCi,
-  held.circleci,
+  circleci,
   held.bitbucket,
   buildkite,
   azureDevops,

@@ -49,11 +49,9 @@ function expectAlpha(result: Awaited<ReturnType<typeof run>>) {
 
 describe.each([
   ['gitlab-ci', 'MINTMARK_ID_TOKEN', { GITLAB_CI: 'true' }],
-  ['circleci', 'CIRCLE_OIDC_TOKEN_V2', {}],
   ['bitbucket', 'BITBUCKET_STEP_OIDC_TOKEN', {}],
   ['terraform-cloud', 'TFC_WORKLOAD_IDENTITY_TOKEN', {}],
   ['spacelift', 'SPACELIFT_OIDC_TOKEN', {}],
-  ['vercel', 'VERCEL_OIDC_TOKEN', {}],
   ['modal', 'MODAL_IDENTITY_TOKEN', {}],
   ['nomad', 'NOMAD_TOKEN_mintmark', {}],
 ])('%s', (platform, variable, rest) => {
@@ -171,35 +169,56 @@ describe.each(endpoints)(
   },
 );
 
-describe('buildkite', () => {
-  /** An agent that prints its arguments to a file, and the token. */
-  function agentThat(script: string) {
-    const folder = mkdtempSync(join(tmpdir(), 'mintmark-agent-'));
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-    const program = `#!/bin/sh\nprintf '%s\\n' "$@" > ${folder}/asked\n${script}\n`;
-    writeFileSync(join(folder, 'buildkite-agent'), program, { mode: 0o755 });
-    return { folder, environment: { BUILDKITE: 'true', PATH: `${folder}:${process.env.PATH}` } };
-  }
-
-  test('is found, and its agent is asked for the ids too', async () => {
-    const { folder, environment } = agentThat(`echo ${credential}`);
-    const result = await run(environment, '--platform', 'auto', '--verbose');
-    expectAlpha(result);
-    expect(result.err).toContain('mintmark: platform buildkite: found ');
-    expect(readFileSync(join(folder, 'asked'), 'utf8').trim().split('\n')).toEqual([
+const programs = [
+  {
+    platform: 'buildkite',
+    program: 'buildkite-agent',
+    environment: { BUILDKITE: 'true' },
+    args: () => [
       ...['oidc', 'request-token', '--audience', story.server.url],
       ...['--claim', 'organization_id', '--claim', 'pipeline_id'],
-    ]);
+    ],
+  },
+  {
+    platform: 'circleci',
+    program: 'circleci',
+    environment: { CIRCLE_OIDC_TOKEN_V2: 'canary-of-the-organization' },
+    args: () => ['run', 'oidc', 'get', '--claims', JSON.stringify({ aud: story.server.url })],
+  },
+];
+
+describe.each(programs)('$platform', ({ platform, program, environment, args }) => {
+  /** A program of that name, which writes its arguments to a file before it does what the script says. */
+  function machineWhere(script: string) {
+    const folder = mkdtempSync(join(tmpdir(), 'mintmark-program-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const text = `#!/bin/sh\nprintf '%s\\n' "$@" > ${folder}/asked\n${script}\n`;
+    writeFileSync(join(folder, program), text, { mode: 0o755 });
+    return { folder, environment: { ...environment, PATH: `${folder}:${process.env.PATH}` } };
+  }
+
+  test('is found, and its program is asked for a token that is for us', async () => {
+    const machine = machineWhere(`echo ${credential}`);
+    const result = await run(machine.environment, '--platform', 'auto', '--verbose');
+    expectAlpha(result);
+    expect(result.err).toContain(`mintmark: platform ${platform}: found `);
+    expect(readFileSync(join(machine.folder, 'asked'), 'utf8').trim().split('\n')).toEqual(args());
   });
 
   test.each([
-    ['echo canary; echo canary >&2; exit 1', 'buildkite-agent oidc request-token failed'],
-    ['echo canary page', 'buildkite-agent holds no credential'],
-  ])('an agent that does "%s" is said, without what it says', async (script, message) => {
-    const result = await run(agentThat(script).environment, '--platform', 'auto');
+    ['echo canary; echo canary >&2; exit 1', `${program} cannot be run, or failed`],
+    ['echo canary page', `${program} holds no credential`],
+  ])('a program that does "%s" is said, without what it says', async (script, message) => {
+    const result = await run(machineWhere(script).environment, '--platform', 'auto');
     expect(result).toMatchObject({ exitCode: 1, out: '' });
     expect(result.err).toContain(message);
     expect(result.err).not.toContain('canary');
+  });
+
+  test('a program that is not there is said', async () => {
+    const result = await run(environment, '--platform', 'auto');
+    expect(result).toMatchObject({ exitCode: 1, out: '' });
+    expect(result.err).toContain(`${program} cannot be run, or failed`);
   });
 });
 

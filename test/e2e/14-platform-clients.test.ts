@@ -358,6 +358,11 @@ describe('aws-caller-identity: fromNodeProviderChain', () => {
     ],
     ["EC2's metadata", () => ({ AWS_EC2_METADATA_SERVICE_ENDPOINT: metadata.url }), 60],
   ])('signs with what %s gives, and the request is exchanged', async (_what, environment, secondsAgo) => {
+    // Whoever runs this may have credentials of their own, which would come first.
+    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE']) {
+      vi.stubEnv(name, undefined);
+    }
+    for (const name of ['AWS_CONFIG_FILE', 'AWS_SHARED_CREDENTIALS_FILE']) vi.stubEnv(name, '/dev/null');
     for (const [name, value] of Object.entries(environment())) vi.stubEnv(name, String(value));
     const { accessToken } = await exchange.attempt(
       await signed(exchange.issuer, secondsAgo),
