@@ -36,9 +36,9 @@ export async function awsCredentials(surroundings: Surroundings): Promise<AwsCre
 /** `AWS_REGION`, or that of the machine where nothing else gave the credentials, or us-east-1. */
 export async function awsRegion(surroundings: Surroundings): Promise<string> {
   const { AWS_REGION, AWS_DEFAULT_REGION } = surroundings.environment;
-  const named = AWS_REGION || AWS_DEFAULT_REGION;
   const region =
-    named ??
+    AWS_REGION ||
+    AWS_DEFAULT_REGION ||
     (namesCredentials(surroundings) ? 'us-east-1' : await instance(surroundings, 'placement/region'));
   if (!/^[a-z0-9-]{1,32}$/.test(region)) throw new NoCredential('the AWS region is not a name');
   return region;
@@ -66,12 +66,9 @@ async function containerCredentials(surroundings: Surroundings, url: string): Pr
   }
   const { AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: file, AWS_CONTAINER_AUTHORIZATION_TOKEN: token } =
     surroundings.environment;
-  const authorization = file
-    ? oneToken(
-        await surroundings.readTextFile(file).catch(() => undefined),
-        'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE',
-      )
-    : token;
+  const fromFile = file && (await surroundings.readTextFile(file).catch(() => undefined));
+  // Sent as it is: an agent may want a scheme before the token.
+  const authorization = file ? oneToken(fromFile, 'AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE') : token;
   const headers: Record<string, string> = authorization ? { authorization } : {};
   return readCredentials(await ask(surroundings, source, { url, headers }), source);
 }

@@ -127,7 +127,7 @@ describe('a signed request', () => {
   });
 
   test('is for us-east-1 where nothing names a region', async () => {
-    const token = await obtain({ ...roleVariables, AWS_REGION: '' });
+    const token = await obtain({ ...roleVariables, AWS_REGION: '', AWS_DEFAULT_REGION: '' });
     expect(decodeURIComponent(token)).toContain('https://sts.us-east-1.amazonaws.com/?');
   });
 });
@@ -162,6 +162,19 @@ describe('no signed request', () => {
   test('on a machine without a role', async () => {
     metadata.role = undefined;
     await expect(obtain({ AWS_EC2_METADATA_SERVICE_ENDPOINT: metadata.url })).rejects.toThrow('answered 404');
+  });
+
+  test("a container's token is sent as it is, with its scheme", async () => {
+    const sent: unknown[] = [];
+    const { made } = makeSurroundings({
+      environment: { ...inContainer(), AWS_CONTAINER_AUTHORIZATION_TOKEN: 'Basic canary' },
+      fetch: async (...request) => {
+        sent.push(request);
+        return new Response('', { status: 403 });
+      },
+    });
+    await expect(awsCallerIdentity.obtain(made, ownIssuer)).rejects.toThrow('answered 403');
+    expect(sent).toMatchObject([[metadata.containerUrl, { headers: { authorization: 'Basic canary' } }]]);
   });
 
   test("a relative address stays on the container's agent", async () => {

@@ -1,6 +1,6 @@
 /** Clouds whose machines ask an endpoint of their own, and Kubernetes, which writes the token into a file. */
 import { ask, linkLocal, memberOf, probe } from './ask.ts';
-import { type ClientPlatform, NoCredential, oneToken } from './platform.ts';
+import { type ClientPlatform, NoCredential, oneToken, type Surroundings } from './platform.ts';
 
 export const google: ClientPlatform = {
   platform: 'google',
@@ -38,20 +38,23 @@ export const azure: ClientPlatform = {
       async (response) => Array.isArray(memberOf(await response.text(), 'apiVersions', 'metadata')),
     ),
   obtain: async (surroundings, resource) => {
-    const { IDENTITY_ENDPOINT: endpoint, IDENTITY_HEADER: secret } = surroundings.environment;
-    const source = endpoint ? 'IDENTITY_ENDPOINT' : "Azure's metadata server";
-    const request = endpoint
-      ? {
-          url: `${endpoint}?${new URLSearchParams({ 'api-version': '2019-08-01', resource })}`,
-          headers: { 'x-identity-header': oneToken(secret, 'IDENTITY_HEADER') },
-        }
-      : {
-          url: `${surroundings.environment.AZURE_POD_IDENTITY_AUTHORITY_HOST || `http://${linkLocal}`}/metadata/identity/oauth2/token?${new URLSearchParams({ 'api-version': '2018-02-01', resource })}`,
-          headers: { metadata: 'true' },
-        };
-    return oneToken(memberOf(await ask(surroundings, source, request), 'access_token', source), source);
+    const { source, url, version, headers } = azureEndpoint(surroundings.environment);
+    const query = new URLSearchParams({ 'api-version': version, resource });
+    const answer = await ask(surroundings, source, { url: `${url}?${query}`, headers });
+    return oneToken(memberOf(answer, 'access_token', source), source);
   },
 };
+
+function azureEndpoint(environment: Surroundings['environment']) {
+  const { IDENTITY_ENDPOINT, IDENTITY_HEADER, AZURE_POD_IDENTITY_AUTHORITY_HOST } = environment;
+  if (IDENTITY_ENDPOINT) {
+    const headers = { 'x-identity-header': oneToken(IDENTITY_HEADER, 'IDENTITY_HEADER') };
+    return { source: 'IDENTITY_ENDPOINT', url: IDENTITY_ENDPOINT, version: '2019-08-01', headers };
+  }
+  const host = AZURE_POD_IDENTITY_AUTHORITY_HOST || `http://${linkLocal}`;
+  const url = `${host}/metadata/identity/oauth2/token`;
+  return { source: "Azure's metadata server", url, version: '2018-02-01', headers: { metadata: 'true' } };
+}
 
 const flySocket = '/.fly/api';
 

@@ -1,4 +1,4 @@
-/** `mintmark token`: the reference client in its simplest form, one POST to `/api/v1/token`. */
+/** `mintmark token`: the reference client in its simplest form, one POST to `/api/v1/token`, or to the token endpoint. */
 import { z } from 'zod';
 import { grantTypes, paths } from '../../core/discovery.ts';
 import { isJsonObject } from '../../core/json.ts';
