@@ -9,14 +9,7 @@ import { getVercelOidcToken } from '@vercel/oidc';
 import { Compute } from 'google-auth-library';
 import { decodeJwt } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import webIdentityVectors from '../../src/credentials/platforms/aws-web-identity/vectors.json' with {
-  type: 'json',
-};
-import azureVectors from '../../src/credentials/platforms/azure/vectors.json' with { type: 'json' };
-import githubVectors from '../../src/credentials/platforms/github-actions/vectors.json' with { type: 'json' };
-import googleVectors from '../../src/credentials/platforms/google/vectors.json' with { type: 'json' };
-import kubernetesVectors from '../../src/credentials/platforms/kubernetes/vectors.json' with { type: 'json' };
-import vercelVectors from '../../src/credentials/platforms/vercel/vectors.json' with { type: 'json' };
+import { awsCallerIdentity as ownClient } from '../../src/client/aws.ts';
 import { type ApiServerDouble, startApiServerDouble } from '../support/api-server-double.ts';
 import { type AwsMetadataDouble, startAwsMetadataDouble } from '../support/aws-metadata-double.ts';
 import {
@@ -24,6 +17,13 @@ import {
   requestToken,
   startPlatformEndpoints,
 } from '../support/platform-endpoints-double.ts';
+import {
+  kubernetesIssuer,
+  makePlatformIssuers,
+  nowSeconds,
+  type PlatformIssuers,
+  vectorsOf,
+} from '../support/platform-issuers.ts';
 import { realClients } from '../support/real-clients.ts';
 import { type RunningServer, startServer } from '../support/server.ts';
 import { openSignedRequestExchange, type SignedRequestExchange } from '../support/signed-request-exchange.ts';
@@ -36,84 +36,25 @@ import {
   subjectTokenOf,
   urlOf,
 } from '../support/sts-double.ts';
-import { jwksOf, makeKey, signToken, type TestKey, testNowSeconds } from '../support/tokens.ts';
-import type { Vectors } from '../support/tokens-vectors.ts';
+import { makeSurroundings } from '../support/surroundings.ts';
 
-const vectorsOf: Readonly<Record<string, Vectors>> = {
-  'aws-web-identity': webIdentityVectors,
-  azure: azureVectors,
-  'github-actions': githubVectors,
-  google: googleVectors,
-  vercel: vercelVectors,
-};
 const azureAudience = 'api://sts-example';
-const nowSeconds = () => Math.floor(Date.now() / 1000);
 const tested = new Set<string>();
 
-let keys: { rsa: TestKey; ec: TestKey };
+let issuers: PlatformIssuers;
 let endpoints: PlatformEndpointsDouble;
 let apiServer: ApiServerDouble;
 let server: RunningServer;
 /** What the platform says of another workload than the vectors' own. */
 let change: object;
 
-const keyOf = (platform: string) => (platform === 'aws-web-identity' ? keys.ec : keys.rsa);
-
-/** The vectors' claims, moved to the present. */
-function tokenFor(platform: string, audience: string): Promise<string> {
-  const { issuer, claims, header } = vectorsOf[platform] ?? {};
-  const moved = Object.entries({ iss: issuer, ...claims, ...change }).map(([name, value]) => [
-    name,
-    ['iat', 'nbf', 'exp'].includes(name) ? Number(value) - testNowSeconds + nowSeconds() : value,
-  ]);
-  const typ = header?.typ ?? undefined;
-  return signToken(
-    keyOf(platform),
-    { ...Object.fromEntries(moved), aud: audience, jti: crypto.randomUUID() },
-    { ...header, typ },
-  );
-}
-
-function policyFor(url: string): string {
-  const issuerOf = (name: string, issuer: string, key: TestKey, rest: object) => ({
-    kind: 'Issuer',
-    metadata: { name },
-    spec: { platform: name, issuer, audiences: [url], keys: { jwks: jwksOf(key) }, ...rest },
-  });
-  const inVectors = Object.entries(vectorsOf).map(([name, { issuer, require }]) =>
-    issuerOf(name, issuer, keyOf(name), {
-      ...(require === undefined ? {} : { require }),
-      ...(name === 'azure' ? { audiences: [azureAudience] } : {}),
-    }),
-  );
-  const names = [...Object.keys(vectorsOf), 'kubernetes'];
-  const documents = [
-    ...inVectors,
-    issuerOf('kubernetes', kubernetesVectors.issuer, apiServer.key, {
-      require: { 'kubernetes.io.namespace': 'payments' },
-    }),
-    { kind: 'Resource', metadata: { name: 'alpha' }, spec: { audience: 'alpha', scopes: ['read'] } },
-    {
-      kind: 'Grant',
-      metadata: { name: 'all-on-alpha' },
-      spec: {
-        subjects: names.map((issuer) => ({ issuer })),
-        acknowledgeWide: true,
-        resource: 'alpha',
-        scopes: ['read'],
-      },
-    },
-  ];
-  return documents
-    .map((document) => JSON.stringify({ apiVersion: 'mintmark/v1', ...document }))
-    .join('\n---\n');
-}
-
 beforeAll(async () => {
-  keys = { rsa: await makeKey('platform-rsa', 'RS256'), ec: await makeKey('platform-ec', 'ES384') };
-  apiServer = await startApiServerDouble(kubernetesVectors.issuer, nowSeconds);
-  endpoints = await startPlatformEndpoints(tokenFor);
-  server = await startServer({ policy: policyFor });
+  issuers = await makePlatformIssuers();
+  apiServer = await startApiServerDouble(kubernetesIssuer, nowSeconds);
+  endpoints = await startPlatformEndpoints((platform, audience) =>
+    issuers.tokenFor(platform, audience, change),
+  );
+  server = await startServer({ policy: (url) => issuers.policyFor(url, apiServer.key) });
 });
 afterAll(async () => {
   await server?.remove();
@@ -233,7 +174,7 @@ const clients: readonly RealClient[] = [
     what: 'getVercelOidcToken for our audience',
     environment: () => ({}),
     obtain: async () => {
-      vi.stubEnv('VERCEL_OIDC_TOKEN', await tokenFor('vercel', 'https://vercel.com/acme'));
+      vi.stubEnv('VERCEL_OIDC_TOKEN', await issuers.tokenFor('vercel', 'https://vercel.com/acme', {}));
       const realFetch = globalThis.fetch;
       // The library's one address is fixed; the request itself is its own.
       vi.stubGlobal('fetch', (url: string, init: RequestInit) =>
@@ -347,6 +288,14 @@ describe('aws-caller-identity: fromNodeProviderChain', () => {
     return subjectTokenOf(urlOf(request), { host, 'x-mintmark-audience': audience });
   }
 
+  async function expectRole(subjectToken: string) {
+    const { accessToken } = await exchange.attempt(subjectToken, crypto.randomUUID());
+    expect(decodeJwt(accessToken.reveal())).toMatchObject({
+      aud: 'alpha',
+      sub: `spiffe://mintmark.test/aws/account/${account}/role/orders-api`,
+    });
+  }
+
   test.each([
     [
       "a container's endpoint",
@@ -357,25 +306,27 @@ describe('aws-caller-identity: fromNodeProviderChain', () => {
       30,
     ],
     ["EC2's metadata", () => ({ AWS_EC2_METADATA_SERVICE_ENDPOINT: metadata.url }), 60],
-  ])('signs with what %s gives, and the request is exchanged', async (_what, environment, secondsAgo) => {
-    // Whoever runs this may have credentials of their own, which would come first.
-    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE']) {
-      vi.stubEnv(name, undefined);
-    }
-    for (const name of ['AWS_CONFIG_FILE', 'AWS_SHARED_CREDENTIALS_FILE']) vi.stubEnv(name, '/dev/null');
-    for (const [name, value] of Object.entries(environment())) vi.stubEnv(name, String(value));
-    const { accessToken } = await exchange.attempt(
-      await signed(exchange.issuer, secondsAgo),
-      crypto.randomUUID(),
-    );
-    expect(decodeJwt(accessToken.reveal())).toMatchObject({
-      aud: 'alpha',
-      sub: `spiffe://mintmark.test/aws/account/${account}/role/orders-api`,
-    });
-    const other = exchange.attempt(await signed('https://other.test', secondsAgo), crypto.randomUUID());
-    await expect(other).rejects.toMatchObject({ reason: 'credential.audience_mismatch' });
-    tested.add('aws-caller-identity');
-  });
+  ])(
+    'signs with what %s gives, and the request is exchanged, as is one of our own client',
+    async (_what, environment, secondsAgo) => {
+      // Whoever runs this may have credentials of their own, which would come first.
+      for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE']) {
+        vi.stubEnv(name, undefined);
+      }
+      for (const name of ['AWS_CONFIG_FILE', 'AWS_SHARED_CREDENTIALS_FILE']) vi.stubEnv(name, '/dev/null');
+      for (const [name, value] of Object.entries(environment())) vi.stubEnv(name, String(value));
+      await expectRole(await signed(exchange.issuer, secondsAgo));
+      const { made } = makeSurroundings({
+        environment: { ...environment(), AWS_REGION: region },
+        fetch: globalThis.fetch,
+        nowMillis: () => Date.now() - (secondsAgo + 10) * 1000,
+      });
+      await expectRole(await ownClient.obtain(made, exchange.issuer));
+      const other = exchange.attempt(await signed('https://other.test', secondsAgo), crypto.randomUUID());
+      await expect(other).rejects.toMatchObject({ reason: 'credential.audience_mismatch' });
+      tested.add('aws-caller-identity');
+    },
+  );
 });
 
 test('the list of real clients names those that passed here, and no other', () => {
