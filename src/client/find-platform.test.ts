@@ -130,7 +130,7 @@ describe('the network', () => {
     const startMillis = performance.now();
     const { made } = makeSurroundings({ fetch: silent });
     await expect(findPlatform(made, 'auto')).rejects.toThrow('no platform was found');
-    expect(performance.now() - startMillis).toBeLessThan(2_000); // three in a row would be three seconds
+    expect(performance.now() - startMillis).toBeLessThan(2_800); // three in a row take three seconds
   });
 });
 
