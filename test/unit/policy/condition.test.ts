@@ -263,6 +263,7 @@ describe('a condition', () => {
       fc
         .tuple(boolean, fc.array(word, { maxLength: 4 }))
         .map(([first, rest]) => `${first} ${rest.join(' ')}`),
+      fc.tuple(boolean, fc.constantFrom('&&', '||', '==', '?', 'in'), boolean).map((some) => some.join(' ')),
       fc.string({ maxLength: 60, unit: 'binary' }),
     );
     const given = fc.record({
@@ -282,9 +283,9 @@ describe('a condition', () => {
         const json: JsonObject = JSON.parse(JSON.stringify(verified));
         expect(typeof compiled.evaluate({ claims: json }, conditionBudget()).holds).toBe('boolean');
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
-    expect(compiledCount).toBeGreaterThan(100);
+    expect(compiledCount).toBeGreaterThan(50);
   });
 
   it('says what CEL says', () => {
