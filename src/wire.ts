@@ -31,6 +31,7 @@ import { openLastGoods } from './credentials/last-good.ts';
 import { platforms } from './credentials/platforms/index.ts';
 import { createVerifier } from './credentials/verify.ts';
 import { drainBeforeClose } from './drain.ts';
+import { createAuthenticate } from './http/admin/admin-caller.ts';
 import { buildApp } from './http/app.ts';
 import type { ReadinessCheck } from './http/dependencies.ts';
 import { serverTlsOptions } from './http/server-tls.ts';
@@ -161,12 +162,13 @@ async function assemble(
       checkIssuer: createCheckIssuer(verify, verifierOptions),
       keyRing,
       policyBook,
+      policyHistory: stores.policyHistory,
       readPolicyText,
       writePolicyText,
       audit: stores.audit,
       auditLog: stores.audit,
       refusalCap,
-      adminToken: await adminTokenOf(config, dataDir),
+      authenticate: createAuthenticate(await adminTokenOf(config, dataDir)),
       readiness: readinessOf(stores, redis),
       isDraining: () => isDraining,
     },
@@ -270,6 +272,7 @@ async function applyPolicyFile(
       author: 'file',
       reason: `MINTMARK_POLICY ${path}`,
       managedBy: 'file',
+      permit: () => {}, // whoever can set the server's files may do anything
       event: ({ revision, diff: { added, changed, removed } }) => ({
         requestId: v7RequestId(clock.now()),
         at: clock.now(),
