@@ -33,7 +33,7 @@ import {
   yamlType,
 } from './policy-text.ts';
 import { AdminProblem } from './problem.ts';
-import { describedProblems, secured } from './route-schema.ts';
+import { describedProblems, scopesOfChange, secured } from './route-schema.ts';
 
 const collections = [
   ['Issuer', 'issuers'],
@@ -141,7 +141,7 @@ export function documentRoutes(
             ...secured,
             operationId: `put${kind}`,
             summary: `Create one ${kind}, or replace it whole`,
-            description: 'The `ETag` is the document’s own. An equal document changes nothing.',
+            description: `The \`ETag\` is the document’s own. An equal document changes nothing. ${scopesOfChange}`,
             consumes: ['application/json', yamlType],
             params: documentParams,
             querystring: replaceQuerySchema,
@@ -201,7 +201,7 @@ export function documentRoutes(
             ...secured,
             operationId: `delete${kind}`,
             summary: `Delete one ${kind} that nothing refers to`,
-            description: 'A document that is gone already is no error, so that a DELETE can be sent again.',
+            description: `A document that is gone already is no error, so that a DELETE can be sent again. ${scopesOfChange}`,
             params: documentParams,
             querystring: replaceQuerySchema,
             headers: deleteHeaders,

@@ -27,7 +27,7 @@ import {
   yamlType,
 } from './policy-text.ts';
 import { AdminProblem } from './problem.ts';
-import { describedProblems, secured } from './route-schema.ts';
+import { describedProblems, scopesOfChange, secured } from './route-schema.ts';
 
 export function policyRoutes(
   authorize: Authorize,
@@ -75,8 +75,7 @@ export function policyRoutes(
           ...secured,
           operationId: 'replacePolicy',
           summary: 'Replace everything that is not managed by file',
-          description:
-            'All or nothing. `If-Match` with the `ETag` of GET keeps two writers apart. A change of an Issuer, a TrustDomain or a grant of the admin API needs `policy:admin` besides `policy:write`; a dry run needs `policy:read` instead.',
+          description: `All or nothing. \`If-Match\` with the \`ETag\` of GET keeps two writers apart. ${scopesOfChange}`,
           consumes: ['application/json', yamlType],
           querystring: replaceQuerySchema,
           headers: z.looseObject({ 'if-match': ifMatchSchema }),

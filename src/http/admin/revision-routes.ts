@@ -27,7 +27,7 @@ import {
   revisionViewQuery,
   rollbackQuery,
 } from './revision-schema.ts';
-import { describedProblems, secured } from './route-schema.ts';
+import { describedProblems, scopesOfChange, secured } from './route-schema.ts';
 
 const json = 'application/json; charset=utf-8';
 
@@ -116,8 +116,7 @@ export function revisionRoutes(
           ...secured,
           operationId: 'rollBackPolicy',
           summary: 'Make the policy what it was at a revision, as a new revision',
-          description:
-            'Checked like any change, by the rules of today. `If-Match` is the `ETag` of the whole policy. Needs `policy:admin` besides `policy:write` where it changes an Issuer, a TrustDomain or a grant of the admin API; a dry run needs `policy:read` instead.',
+          description: `Checked like any change, by the rules of today; refused where it would take a change of what the file manages. \`If-Match\` is the \`ETag\` of the whole policy. ${scopesOfChange}`,
           params: revisionParams,
           querystring: rollbackQuery,
           headers: z.looseObject({ 'if-match': ifMatchSchema }),

@@ -74,7 +74,7 @@ describe('mintmark policy revisions', () => {
 });
 
 describe('mintmark policy rollback', () => {
-  it('makes the policy what it was, and prints what that changed', async () => {
+  it('makes the policy what it was, and prints what that changed', { timeout: 90_000 }, async () => {
     const shown = await policy('rollback', String(first), '--dry-run');
     expect(shown).toMatchObject({ exitCode: 0, err: '' });
     expect(shown.out).toContain('0 added, 1 changed, 1 removed; not applied\n');
