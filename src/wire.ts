@@ -32,6 +32,7 @@ import { openLastGoods } from './credentials/last-good.ts';
 import { platforms } from './credentials/platforms/index.ts';
 import { createVerifier } from './credentials/verify.ts';
 import { drainBeforeClose } from './drain.ts';
+import { createAuthenticate } from './http/admin/admin-caller.ts';
 import { buildApp } from './http/app.ts';
 import type { ReadinessCheck } from './http/dependencies.ts';
 import { serverTlsOptions } from './http/server-tls.ts';
@@ -192,12 +193,13 @@ async function assemble(
       checkIssuer: createCheckIssuer(verify, verifierOptions),
       keyRing,
       policyBook,
+      policyHistory: stores.policyHistory,
       readPolicyText,
       writePolicyText,
       audit,
       auditLog: stores.audit,
       refusalCap,
-      adminToken: await adminTokenOf(config, dataDir),
+      authenticate: createAuthenticate(await adminTokenOf(config, dataDir)),
       readiness: readinessOf(stores, redis, spool),
       isDraining: () => isDraining,
     },

@@ -4,9 +4,9 @@ import type { CheckIssuer } from '../core/issuer-check.ts';
 import type { PolicyBook } from '../core/policy/book.ts';
 import type { StoredDocument } from '../core/policy/document.ts';
 import type { PolicySource } from '../core/policy/source.ts';
-import type { AuditLog, AuditSink, Clock, TurningKeyRing } from '../core/ports.ts';
+import type { AuditLog, AuditSink, Clock, PolicyHistory, TurningKeyRing } from '../core/ports.ts';
 import type { RefusalCap } from '../core/refusal-cap.ts';
-import type { Secret } from '../core/secret.ts';
+import type { Authenticate } from './admin/admin-caller.ts';
 import type { CertificateSources } from './forwarded-certificate.ts';
 import type { ServerTls } from './server-tls.ts';
 
@@ -37,14 +37,14 @@ export interface HttpDependencies {
   readonly checkIssuer: CheckIssuer;
   readonly keyRing: TurningKeyRing;
   readonly policyBook: PolicyBook;
+  readonly policyHistory: PolicyHistory;
   readonly readPolicyText: (text: string, options: { managedBy: 'rest' }) => readonly PolicySource[];
   /** YAML that `readPolicyText` reads back. */
   readonly writePolicyText: (documents: readonly StoredDocument[]) => string;
   readonly audit: AuditSink;
   readonly auditLog: AuditLog;
   readonly refusalCap: RefusalCap;
-  /** The bootstrap admin token; undefined switches it off. */
-  readonly adminToken: Secret<string> | undefined;
+  readonly authenticate: Authenticate;
   readonly readiness: readonly ReadinessCheck[];
   readonly metrics: { readonly contentType: string; readonly text: () => Promise<string> };
   /** Whether the process has begun to drain; a draining replica is not ready. */
