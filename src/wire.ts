@@ -29,6 +29,7 @@ import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { openKeySets } from './credentials/jwks.ts';
 import { openLastGoods } from './credentials/last-good.ts';
 import { platforms } from './credentials/platforms/index.ts';
+import { checkPushedKeys } from './credentials/pushed-keys.ts';
 import { createVerifier } from './credentials/verify.ts';
 import { drainBeforeClose } from './drain.ts';
 import { buildApp } from './http/app.ts';
@@ -159,6 +160,8 @@ async function assemble(
       clock,
       exchange,
       checkIssuer: createCheckIssuer(verify, verifierOptions),
+      verify,
+      checkPushedKeys,
       keyRing,
       policyBook,
       readPolicyText,

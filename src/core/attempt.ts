@@ -27,10 +27,14 @@ export function beginEvent(attempt: Attempt, at: number): AuditEvent {
 }
 
 export function noteRequest(event: AuditEvent, request: TokenRequest): void {
-  event.lane = request.credential.lane;
-  event.credentialHash = hashOfCredential(request.credential);
+  noteCredential(event, request.credential);
   if (request.audience !== undefined) event.audience = clip(request.audience);
   if (request.scopes !== undefined) event.requestedScopes = request.scopes;
+}
+
+export function noteCredential(event: AuditEvent, credential: Credential): void {
+  event.lane = credential.lane;
+  event.credentialHash = hashOfCredential(credential);
 }
 
 export function noteIdentity(event: AuditEvent, identity: Identity): void {

@@ -1,10 +1,11 @@
 /** What the HTTP layer is given by `wire.ts`; routes take it as their plugin options and import no adapter. */
 import type { Exchange } from '../core/exchange.ts';
 import type { CheckIssuer } from '../core/issuer-check.ts';
+import type { CheckPushedKeys } from '../core/issuer-keys.ts';
 import type { PolicyBook } from '../core/policy/book.ts';
 import type { StoredDocument } from '../core/policy/document.ts';
 import type { PolicySource } from '../core/policy/source.ts';
-import type { AuditLog, AuditSink, Clock, KeyRing } from '../core/ports.ts';
+import type { AuditLog, AuditSink, Clock, KeyRing, Verify } from '../core/ports.ts';
 import type { RefusalCap } from '../core/refusal-cap.ts';
 import type { Secret } from '../core/secret.ts';
 import type { CertificateSources } from './forwarded-certificate.ts';
@@ -33,6 +34,8 @@ export interface HttpDependencies {
   readonly clock: Clock;
   readonly exchange: Exchange;
   readonly checkIssuer: CheckIssuer;
+  readonly verify: Verify;
+  readonly checkPushedKeys: CheckPushedKeys;
   readonly keyRing: KeyRing;
   readonly policyBook: PolicyBook;
   readonly readPolicyText: (text: string, options: { managedBy: 'rest' }) => readonly PolicySource[];

@@ -214,6 +214,8 @@ async function openAdminAlone() {
     clock,
     exchange: unused,
     checkIssuer: unused,
+    verify: unused,
+    checkPushedKeys: unused,
     keyRing: { signer: unused, publicKeys: unused },
     policyBook,
     readPolicyText: unused,
