@@ -20,6 +20,7 @@ import type { Config } from './config.ts';
 import { tokenEndpointOf } from './core/discovery.ts';
 import { createExchange } from './core/exchange.ts';
 import { createPolicyBook, type PolicyBook } from './core/policy/book.ts';
+import { createPinnedKeysAlarm } from './core/policy/pinned-keys-alarm.ts';
 import { describeProblem } from './core/policy/refused.ts';
 import { type Clock, RevisionConflict } from './core/ports.ts';
 import { createRefusalCap } from './core/refusal-cap.ts';
@@ -40,6 +41,7 @@ import { renewTls } from './tls-files.ts';
 const policyPollMillis = 1_000;
 const keyRefreshMillis = 30_000;
 const tlsPollMillis = 30_000;
+const keyAgeMillis = 3_600_000;
 const secretBytes = 32;
 /** Refusals of unverified credentials that one address may have recorded a minute. */
 const refusalLimit = 120;
@@ -100,6 +102,7 @@ async function assemble(
     log: (message, error) => logger.warn({ err: error }, message),
   });
   closers.push(() => keySets.close());
+  const warnOfOldKeys = createPinnedKeysAlarm({ clock, warn: (message) => logger.warn(message) });
   const policyBook = createPolicyBook({
     store: stores.policy,
     context: {
@@ -110,7 +113,10 @@ async function assemble(
     },
     clock,
     onProblem: (error) => logger.error({ err: error }, 'the stored policy was not taken; the last one stays'),
-    onSnapshot: (snapshot) => keySets.prepare(snapshot),
+    onSnapshot: (snapshot) => {
+      keySets.prepare(snapshot);
+      warnOfOldKeys(snapshot);
+    },
   });
   await policyBook.refresh();
   if (config.policyPath !== undefined) {
@@ -118,6 +124,8 @@ async function assemble(
     for (const warning of policyBook.current().warnings) logger.warn(`policy: ${describeProblem(warning)}`);
   }
   closers.push(policyBook.watch({ pollMillis: policyPollMillis }));
+  const lookAtKeyAges = async () => warnOfOldKeys(policyBook.current());
+  closers.push(every(keyAgeMillis, lookAtKeyAges, logger, 'the ages of keys could not be looked at'));
 
   const localCounter = memoryRateCounter(clock);
   const refusalCap = createRefusalCap({

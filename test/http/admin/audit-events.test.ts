@@ -145,6 +145,7 @@ describe('GET /admin/v1/status', () => {
         documents: { Issuer: 0, TrustDomain: 0, Resource: 1, Grant: 0 },
       },
       keys: [{ kid: expect.any(String), alg: 'ES256', signing: true }],
+      issuer_keys: [],
       ready: true,
       checks: { database: 'ok' },
     });

@@ -270,3 +270,26 @@ describe('what may not be pushed', () => {
     expect(said(response)).toEqual([400, 'urn:mintmark:problem:malformed-request']);
   });
 });
+
+describe('the age of keys that stand in documents', () => {
+  const warnings = () => house.log().match(/the keys of Issuer prod are those of [^"]*/g) ?? [];
+  const status = async () =>
+    (await callAdmin(house.app, '/status'))
+      .json()
+      .issuer_keys.find(({ issuer }: { issuer: string }) => issuer === 'prod');
+
+  it('is in the status, warned of when it is overdue, and renewed by a push', async () => {
+    expect(await status()).toEqual({ issuer: 'prod', warn_after_seconds: 90 * 86_400, overdue: false });
+    expect(warnings()).toEqual([]);
+    const asOf = new Date(testNowMillis - 100 * 86_400_000).toISOString();
+    const written = await putPolicy(house.app, [cluster(old, { pushedBy: pusherPath, asOf })]);
+    expect(written.statusCode).toBe(200);
+    expect(await status()).toMatchObject({ as_of: asOf, age_seconds: 100 * 86_400, overdue: true });
+    expect(warnings()).toEqual([
+      `the keys of Issuer prod are those of ${asOf}, 100 days ago (warnAfter: 7776000 s): read them anew and renew keys.asOf`,
+    ]);
+    expect((await pushKeys(old)).json()).toMatchObject({ changed: false });
+    expect(await status()).toMatchObject({ age_seconds: 0, overdue: false });
+    expect(warnings()).toHaveLength(1);
+  });
+});

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { isRenewalDue, pinnedKeysAges } from '../../../src/core/policy/pinned-keys.ts';
+import { createPinnedKeysAlarm } from '../../../src/core/policy/pinned-keys-alarm.ts';
 import { parseSubjectTemplate } from '../../../src/core/policy/subject-template.ts';
 import { jwksOf, makeKey, testNowMillis } from '../../support/tokens.ts';
 import { compileText, problemsOf } from './example-policy.ts';
@@ -118,5 +119,31 @@ describe('the age of keys that stand in a document', () => {
       agesOf({ jwks, asOf: secondsAgo(seconds), warnAfter }).map(isRenewalDue),
     );
     expect([early, due]).toEqual([[false], [true]]);
+  });
+});
+
+describe('the alarm', () => {
+  const dayMillis = 86_400_000;
+  const asOf = (days: number) => new Date(testNowMillis - days * dayMillis).toISOString();
+  const policyOf = (days: number) => compileText(document({ jwks, asOf: asOf(days) }));
+
+  it('warns when keys come into force or grow too old, then once a day, and anew after a change', () => {
+    const warned: string[] = [];
+    let now = testNowMillis;
+    const look = createPinnedKeysAlarm({ clock: { now: () => now }, warn: (text) => warned.push(text) });
+    const countAfter = (millis: number, policy: ReturnType<typeof policyOf>) => {
+      now += millis;
+      look(policy);
+      return warned.length;
+    };
+    const ninety = policyOf(90);
+    expect(countAfter(0, ninety)).toBe(0);
+    expect(countAfter(1000, ninety)).toBe(1);
+    expect(countAfter(dayMillis - 1, ninety)).toBe(1);
+    expect(countAfter(1, ninety)).toBe(2);
+    expect(countAfter(1, policyOf(91))).toBe(3);
+    expect(countAfter(1, policyOf(0))).toBe(3);
+    expect(countAfter(1, policyOf(91))).toBe(4);
+    expect(warned[0]).toContain(`the keys of Issuer prod are those of ${asOf(90)}, 90 days ago`);
   });
 });
