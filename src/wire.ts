@@ -27,6 +27,7 @@ import { createRefusalCap } from './core/refusal-cap.ts';
 import { v7RequestId } from './core/request-id.ts';
 import { Secret } from './core/secret.ts';
 import { createCheckIssuer } from './credentials/check-issuer.ts';
+import { createCheckUnsavedIssuer } from './credentials/check-unsaved-issuer.ts';
 import { openKeySets } from './credentials/jwks.ts';
 import { openLastGoods } from './credentials/last-good.ts';
 import { platforms } from './credentials/platforms/index.ts';
@@ -94,8 +95,9 @@ async function assemble(
   const keyCache = dataDir
     ? await openFileKeyCache(`${dataDir.path}/key-cache`, clock)
     : (redis?.keyCache ?? stores.keyCache);
+  const fetchDocument = openFetchDocument();
   const keySets = openKeySets({
-    fetchDocument: openFetchDocument(),
+    fetchDocument,
     watchBundles: openWorkloadApi(),
     clock,
     lastGoodOf: openLastGoods(keyCache, keyEncryptionKey),
@@ -168,6 +170,7 @@ async function assemble(
       clock,
       exchange,
       checkIssuer: createCheckIssuer(verify, verifierOptions),
+      checkUnsavedIssuer: createCheckUnsavedIssuer({ fetchDocument, clock }, verifierOptions),
       verify,
       checkPushedKeys,
       keyRing,

@@ -32,7 +32,7 @@ export function noteRequest(event: AuditEvent, request: TokenRequest): void {
   if (request.scopes !== undefined) event.requestedScopes = request.scopes;
 }
 
-export function noteCredential(event: AuditEvent, credential: Credential): void {
+export function noteCredential(event: AuditEvent, credential: Omit<Credential, 'declaredType'>): void {
   event.lane = credential.lane;
   event.credentialHash = hashOfCredential(credential);
 }
@@ -71,7 +71,7 @@ export function noteRefusal(event: AuditEvent, refusal: OAuthError): void {
 }
 
 /** Of a certificate, the hash of the leaf: the same value as `x5t#S256` (RFC 8705 §3.1). */
-function hashOfCredential({ token, chain }: Credential): string {
+function hashOfCredential({ token, chain }: Omit<Credential, 'declaredType'>): string {
   return hashOf(chain?.[0] ?? token.reveal());
 }
 

@@ -34,6 +34,8 @@ export interface HttpDependencies {
   readonly clock: Clock;
   readonly exchange: Exchange;
   readonly checkIssuer: CheckIssuer;
+  /** The same for a document that is not in force. */
+  readonly checkUnsavedIssuer: CheckIssuer;
   readonly verify: Verify;
   readonly checkPushedKeys: CheckPushedKeys;
   readonly keyRing: KeyRing;

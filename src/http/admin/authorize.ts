@@ -31,7 +31,7 @@ const retryAfterRefusalsSeconds = 60;
 export function installAuthorization(app: FastifyInstance, dependencies: HttpDependencies): Authorize {
   const { audit, clock, refusalCap, settings } = dependencies;
   const authenticate = createAuthenticate(dependencies.adminToken);
-  const resourceMetadata = `Bearer resource_metadata="${adminMetadataUrl(settings.issuer)}"`; // RFC 9728 §5.1
+  const resourceMetadata = challengeOf(settings);
 
   app.decorateRequest('adminUse', undefined);
   app.decorateRequest('adminCaller', undefined);
@@ -76,17 +76,32 @@ export function installAuthorization(app: FastifyInstance, dependencies: HttpDep
       const caller = token === undefined ? undefined : authenticate(token);
       if (caller === undefined) return refuseStranger(request, token !== undefined);
       event.actor = caller.name;
-      const missing = scopes.find((scope) => !caller.scopes.has(scope));
-      if (missing !== undefined) {
-        throw new AdminProblem('forbidden', {
-          detail: `This needs the scope ${missing}.`,
-          headers: {
-            'www-authenticate': `${resourceMetadata}, error="insufficient_scope", scope="${scopes.join(' ')}"`,
-          },
-        });
-      }
+      requireScopes(caller, scopes, resourceMetadata);
       request.adminCaller = caller;
     };
+}
+
+/** RFC 9728 §5.1. */
+function challengeOf({ issuer }: HttpDependencies['settings']): string {
+  return `Bearer resource_metadata="${adminMetadataUrl(issuer)}"`;
+}
+
+function requireScopes(caller: AdminCaller, scopes: readonly AdminScope[], challenge: string): void {
+  const missing = scopes.find((scope) => !caller.scopes.has(scope));
+  if (missing === undefined) return;
+  throw new AdminProblem('forbidden', {
+    detail: `This needs the scope ${missing}.`,
+    headers: { 'www-authenticate': `${challenge}, error="insufficient_scope", scope="${scopes.join(' ')}"` },
+  });
+}
+
+/** For what only the body of a request shows to need more than its route does. */
+export function requireScope(
+  request: FastifyRequest,
+  scope: AdminScope,
+  settings: HttpDependencies['settings'],
+): void {
+  requireScopes(callerOf(request), [scope], challengeOf(settings));
 }
 
 /** The event of this request, which the audit keeps before the answer leaves. `at` is in milliseconds. */

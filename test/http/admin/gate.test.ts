@@ -214,6 +214,7 @@ async function openAdminAlone() {
     clock,
     exchange: unused,
     checkIssuer: unused,
+    checkUnsavedIssuer: unused,
     verify: unused,
     checkPushedKeys: unused,
     keyRing: { signer: unused, publicKeys: unused },
