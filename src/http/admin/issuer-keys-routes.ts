@@ -27,7 +27,7 @@ const kidSchema = z
   .string()
   .min(1)
   .max(1024)
-  .regex(/^\P{Cc}+$/u, 'must hold no control characters');
+  .regex(/^\P{C}+$/u, 'must hold no control or invisible characters');
 const bodySchema = z.object({
   keys: z
     .array(z.looseObject({ kty: z.string(), kid: kidSchema }))

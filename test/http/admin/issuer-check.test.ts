@@ -226,6 +226,8 @@ describe('a document that is not saved', () => {
         exitCode: 1,
         err: 'mintmark: The files of -f hold no Issuer/other.\n',
       });
+      const help = await runCli(['issuer', 'check', '--help'], { environment });
+      expect(help.out).toContain('The server checks, with -f too');
       writeFileSync(path, JSON.stringify(document('http://cluster.example')));
       const mistaken = await run('new');
       expect(mistaken.exitCode).toBe(1);

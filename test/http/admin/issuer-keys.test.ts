@@ -121,6 +121,20 @@ describe('a push', () => {
     expect((await inForce()).spec.keys).toMatchObject({ asOf, warnAfter: '2h' });
   });
 
+  it('is refused where the document has changed since the token was verified', async () => {
+    const token = await tokenOf();
+    const third = await makeKey('third');
+    const both = await Promise.all([push(token, jwksOf(old, next)), push(token, jwksOf(old, third))]);
+    const [made, late] = both.sort((a, b) => a.statusCode - b.statusCode);
+    expect(made?.json()).toMatchObject({ changed: true });
+    expect(late?.statusCode).toBe(412);
+    expect(late?.json()).toMatchObject({
+      type: 'urn:mintmark:problem:etag-mismatch',
+      detail: 'The document has just changed: push again.',
+    });
+    expect((await inForce()).spec.keys.jwks.keys).toHaveLength(2);
+  });
+
   it('stores public members alone', async () => {
     const [first, second] = jwksOf(old, next).keys;
     const response = await push(await tokenOf(), {
@@ -165,6 +179,20 @@ describe('who may not push', () => {
       error_code: 'invalid_token',
     });
     expect(await inForce()).toEqual(before);
+  });
+
+  it('nobody whose keys are out of reach, which is no fault of theirs', async () => {
+    const far = {
+      ...cluster(old, {}, 'far'),
+      spec: { platform: 'kubernetes', issuer: 'http://127.0.0.1:1' },
+    };
+    expect((await putPolicy(house.app, [cluster(old, { pushedBy: pusherPath }), far])).statusCode).toBe(200);
+    const response = await push(await tokenOf(old, { iss: 'http://127.0.0.1:1' }), jwksOf(old));
+    expect(said(response)).toEqual([503, 'urn:mintmark:problem:unavailable']);
+    expect(await eventOf(response)).toMatchObject({
+      outcome: 'failed',
+      reason: 'credential.keys_unavailable',
+    });
   });
 
   it('nobody without a token, and no admin token either', async () => {
@@ -264,6 +292,7 @@ describe('what may not be pushed', () => {
     ['too many', { keys: Array.from({ length: 17 }, (_, at) => ({ kty: 'EC', kid: `k${at}` })) }],
     ['a key without a kid', { keys: [{ kty: 'EC' }] }],
     ['a kid of control characters', { keys: [{ kty: 'EC', kid: 'a\u0000b' }] }],
+    ['a kid that is no text', { keys: [{ kty: 'EC', kid: 'a\ud800b' }] }],
     ['no set', []],
   ])('%s', async (_name, payload) => {
     const response = await push(await tokenOf(), payload);
