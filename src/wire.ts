@@ -23,13 +23,16 @@ import { tokenEndpointOf } from './core/discovery.ts';
 import { createExchange } from './core/exchange.ts';
 import { algorithmsOf } from './core/policy/algorithms.ts';
 import { createPolicyBook } from './core/policy/book.ts';
+import { createPinnedKeysAlarm } from './core/policy/pinned-keys-alarm.ts';
 import { describeProblem } from './core/policy/refused.ts';
 import type { Clock } from './core/ports.ts';
 import { createRefusalCap } from './core/refusal-cap.ts';
 import { createCheckIssuer } from './credentials/check-issuer.ts';
+import { createCheckUnsavedIssuer } from './credentials/check-unsaved-issuer.ts';
 import { openKeySets } from './credentials/jwks.ts';
 import { openLastGoods } from './credentials/last-good.ts';
 import { platforms } from './credentials/platforms/index.ts';
+import { checkPushedKeys } from './credentials/pushed-keys.ts';
 import { createVerifier } from './credentials/verify.ts';
 import { drainBeforeClose } from './drain.ts';
 import { createAuthenticate } from './http/admin/admin-caller.ts';
@@ -50,6 +53,7 @@ import { renewTls } from './tls-files.ts';
 const policyPollMillis = 1_000;
 const tlsPollMillis = 30_000;
 const keyRefreshMillis = 1_000;
+const keyAgeMillis = 3_600_000;
 /** Refusals of unverified credentials that one address may have recorded a minute. */
 const refusalLimit = 120;
 const refusalWindowSeconds = 60;
@@ -109,14 +113,16 @@ async function assemble(
   const keyCache = dataDir
     ? await openFileKeyCache(`${dataDir.path}/key-cache`, clock)
     : (redis?.keyCache ?? stores.keyCache);
+  const fetchDocument = openFetchDocument();
   const keySets = openKeySets({
-    fetchDocument: openFetchDocument(),
+    fetchDocument,
     watchBundles: openWorkloadApi(),
     clock,
     lastGoodOf: openLastGoods(keyCache, keyEncryptionKey),
     log: (message, error) => logger.warn({ err: error }, message),
   });
   closers.push(() => keySets.close());
+  const warnOfOldKeys = createPinnedKeysAlarm({ clock, warn: (message) => logger.warn(message) });
   const policyBook = createPolicyBook({
     store: lastKnown?.policy ?? stores.policy,
     context: {
@@ -130,6 +136,7 @@ async function assemble(
     onSnapshot: (snapshot) => {
       keySets.prepare(snapshot);
       algorithms = algorithmsOf(snapshot);
+      warnOfOldKeys(snapshot);
     },
   });
   await policyBook.refresh();
@@ -141,6 +148,8 @@ async function assemble(
   }
   await keyRing.refresh(); // the policy may name algorithms that have no key yet
   closers.push(policyBook.watch({ pollMillis: policyPollMillis }));
+  const lookAtKeyAges = async () => warnOfOldKeys(policyBook.current());
+  closers.push(every(keyAgeMillis, lookAtKeyAges, logger, 'the ages of keys could not be looked at'));
 
   const localCounter = memoryRateCounter(clock);
   const refusalCap = createRefusalCap({
@@ -191,6 +200,9 @@ async function assemble(
       exchange: metrics.measure(exchange),
       metrics,
       checkIssuer: createCheckIssuer(verify, verifierOptions),
+      checkUnsavedIssuer: createCheckUnsavedIssuer({ fetchDocument, clock }, verifierOptions),
+      verify,
+      checkPushedKeys,
       keyRing,
       policyBook,
       policyHistory: stores.policyHistory,

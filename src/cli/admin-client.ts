@@ -95,8 +95,8 @@ export interface AdminClient {
   rollBack(revision: number, options: { readonly dryRun: boolean }): Promise<PolicyReplaced>;
   /** The event, unread; undefined where there is none. */
   getAuditEvent(requestId: string): Promise<unknown>;
-  /** The result, unread. */
-  checkIssuer(name: string, token: string): Promise<unknown>;
+  /** The result, unread; of the document, where there is one, in place of the saved one. */
+  checkIssuer(name: string, token: string, document?: unknown): Promise<unknown>;
 }
 
 const timeoutMillis = 60_000;
@@ -148,10 +148,10 @@ export async function openAdminClient(dependencies: CliDependencies): Promise<Ad
       return understand(replacedSchema, await call('POST', path));
     },
     getAuditEvent: (requestId) => call('GET', `/audit-events/${encodeURIComponent(requestId)}`),
-    checkIssuer: (name, token) =>
+    checkIssuer: (name, token, document) =>
       call('POST', `/issuers/${encodeURIComponent(name)}/check`, {
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ token }),
+        body: JSON.stringify({ token, document }),
       }),
   };
 }

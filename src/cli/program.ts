@@ -97,9 +97,14 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
     .description('Look at Issuer documents.')
     .copyInheritedSettings(program)
     .command('check')
-    .description('Check a sample token against a saved Issuer; exit code 1 where it is not accepted.')
+    .description('Check a sample token against an Issuer; exit code 1 where it is not accepted.')
     .argument('<name>', 'the name of the Issuer document')
+    .option('-f, --file <path...>', 'where a document of this name is that is not saved yet')
     .requiredOption('--token <path>', 'where the sample token is; - reads standard input')
+    .addHelpText(
+      'after',
+      '\nThe server checks, with -f too: it fetches the keys that the document names, and saves nothing.',
+    )
     .action(async (name: string, _options, self: Command) =>
       finish(await checkIssuer(dependencies, name, self.optsWithGlobals<CheckIssuerOptions>())),
     );

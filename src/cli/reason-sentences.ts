@@ -101,6 +101,7 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'admin.token_missing': 'the request carried no admin token',
   'admin.token_refused': 'the admin token was wrong, or admin tokens are switched off',
   'admin.scope_missing': 'the admin token lacks a scope',
+  'admin.pusher_not_named': 'the Issuer document does not name the caller in keys.pushedBy',
   'admin.not_found': 'there was nothing at that address',
   'admin.managed_by_file': 'the change touched documents that only the operator’s file may change',
   'admin.document_in_use': 'other documents refer to the document that was to be deleted',

@@ -27,11 +27,15 @@ export function beginEvent(attempt: Attempt, at: number): AuditEvent {
 }
 
 export function noteRequest(event: AuditEvent, request: TokenRequest): void {
-  event.lane = request.credential.lane;
-  event.credentialHash = hashOfCredential(request.credential);
+  noteCredential(event, request.credential);
   if (request.audience !== undefined) event.audience = clip(request.audience);
   if (request.scopes !== undefined) event.requestedScopes = request.scopes;
   if (request.additionalClaims !== undefined) event.requestedClaims = Object.keys(request.additionalClaims);
+}
+
+export function noteCredential(event: AuditEvent, credential: Omit<Credential, 'declaredType'>): void {
+  event.lane = credential.lane;
+  event.credentialHash = hashOfCredential(credential);
 }
 
 export function noteIdentity(event: AuditEvent, identity: Identity): void {
@@ -67,7 +71,7 @@ export function noteRefusal(event: AuditEvent, refusal: OAuthError): void {
 }
 
 /** Of a certificate, the hash of the leaf: the same value as `x5t#S256` (RFC 8705 §3.1). */
-function hashOfCredential({ token, chain }: Credential): string {
+function hashOfCredential({ token, chain }: Omit<Credential, 'declaredType'>): string {
   return hashOf(chain?.[0] ?? token.reveal());
 }
 

@@ -144,6 +144,7 @@ export const reasons = {
   'admin.token_missing': { code: 'invalid_token' },
   'admin.token_refused': { code: 'invalid_token' },
   'admin.scope_missing': { code: 'invalid_token' },
+  'admin.pusher_not_named': { code: 'invalid_token' },
   'admin.not_found': { code: 'invalid_request' },
   'admin.managed_by_file': { code: 'invalid_request' },
   'admin.document_in_use': { code: 'invalid_request' },

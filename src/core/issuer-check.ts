@@ -1,5 +1,6 @@
 /** What a check of a sample token against one Issuer document says, step by step; nothing is minted, claimed or stored. */
 import type { Reason } from './error.ts';
+import type { Identity } from './identity.ts';
 import type { PolicySnapshot, TrustedIssuer } from './policy/snapshot.ts';
 import type { Secret } from './secret.ts';
 
@@ -17,8 +18,8 @@ export interface IssuerCheck {
   /** Why verification refuses it; the steps hold the rest. */
   readonly reason?: Reason;
   readonly detail?: string;
-  /** The identity that the token would get. */
-  readonly spiffeId?: string;
+  /** Whose token it is, where it is accepted. */
+  readonly identity?: Identity;
   readonly steps: readonly CheckStep[];
   /** Other Issuer documents that the token satisfies too, which makes it ambiguous. */
   readonly alsoAcceptedBy: readonly string[];

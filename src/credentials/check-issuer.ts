@@ -2,7 +2,7 @@
 import type { Credential } from '../core/credential.ts';
 import { type OAuthError, refuse } from '../core/error.ts';
 import type { CheckIssuer, CheckStep, IssuerCheck } from '../core/issuer-check.ts';
-import type { JsonObject } from '../core/json.ts';
+import type { Json, JsonObject } from '../core/json.ts';
 import type { PolicySnapshot, TrustedIssuer } from '../core/policy/snapshot.ts';
 import type { Verify } from '../core/ports.ts';
 import { echo } from './echo.ts';
@@ -22,13 +22,14 @@ import {
   checkForeignAudiences,
   checkLifetime,
   checkTimes,
+  clockSkewSeconds,
   readAudiences,
   stringClaim,
+  type TokenTimes,
 } from './token-claims.ts';
 
 type Step = readonly [name: string, run: () => unknown];
 
-const clocksDiffer = "this server's clock and the issuer's differ";
 /** Stands in for `exp` where another time is looked at alone. */
 const endOfTime = 253_402_300_799;
 
@@ -66,10 +67,10 @@ async function verdictOf(
   policy: PolicySnapshot,
   nowMillis: number,
   verify: Verify,
-): Promise<Pick<IssuerCheck, 'verdict' | 'reason' | 'detail' | 'spiffeId'>> {
+): Promise<Pick<IssuerCheck, 'verdict' | 'reason' | 'detail' | 'identity'>> {
   try {
     const identity = await verify(credential, policy, nowMillis);
-    if (identity.issuer === name) return { verdict: 'accepted', spiffeId: identity.spiffeId };
+    if (identity.issuer === name) return { verdict: 'accepted', identity };
     const acceptor = identity.issuer ?? identity.trustDomain;
     refuse('credential.unknown_issuer', `the token is accepted, but by ${echo(acceptor)}`);
   } catch (error) {
@@ -97,8 +98,8 @@ function stepsOf(
     ['signature', () => throwIfRefused(signatureRefusal(jws, issuer, context, new Map()))],
     ['aud', () => checkAudiences(claims, issuer)],
     ['exp', () => checkTimes(pick(claims, 'exp'), nowMillis)],
-    ['nbf', () => blamingClocks(() => checkTimes({ ...pick(claims, 'nbf'), exp: endOfTime }, nowMillis))],
-    ['iat', () => blamingClocks(() => checkIssuedAt(claims, issuer, nowMillis))],
+    ['nbf', () => checkNotBefore(claims, nowMillis)],
+    ['iat', () => checkIssuedAt(claims, issuer, nowMillis)],
     ['lifetime', () => checkLifetimeAlone(claims, issuer, nowMillis)],
     ...requirements,
     ...(issuer.condition === undefined
@@ -124,8 +125,15 @@ function checkAudiences(claims: JsonObject, { platform, audiences: expected }: T
   checkAudience(audiences, expected);
 }
 
+function checkNotBefore(claims: JsonObject, nowMillis: number): void {
+  const times = { ...pick(claims, 'nbf'), exp: endOfTime };
+  blamingClocks('not valid for another', claims.nbf, nowMillis, () => checkTimes(times, nowMillis));
+}
+
 function checkIssuedAt(claims: JsonObject, { maxTokenAgeSeconds }: TrustedIssuer, nowMillis: number): void {
-  const { issuedAt } = checkTimes({ ...pick(claims, 'iat'), exp: endOfTime }, nowMillis);
+  const times = { ...pick(claims, 'iat'), exp: endOfTime };
+  const check = () => checkTimes(times, nowMillis);
+  const { issuedAt } = blamingClocks('not issued for another', claims.iat, nowMillis, check);
   if (issuedAt === undefined) refuse('credential.claim_missing', 'iat');
   checkAge(issuedAt, maxTokenAgeSeconds, nowMillis);
 }
@@ -153,14 +161,22 @@ function checkSubject(jws: CompactJws, issuer: TrustedIssuer, { trustDomain }: P
   identityFrom({ issuer, jws, subject, audiences: [], expiresAt: 0 }, trustDomain);
 }
 
-function blamingClocks(check: () => unknown): void {
+/** A token from the future comes of two clocks: `time` is the claim that says so. */
+function blamingClocks(
+  what: string,
+  time: Json | undefined,
+  nowMillis: number,
+  check: () => TokenTimes,
+): TokenTimes {
   try {
-    check();
+    return check();
   } catch (error) {
-    const { reason, detail } = refusalOf(error);
+    const { reason } = refusalOf(error);
     const isAhead = reason === 'credential.not_yet_valid' || reason === 'credential.issued_in_future';
-    if (!isAhead) throw error;
-    refuse(reason, `${detail}: ${clocksDiffer}`);
+    if (!isAhead || typeof time !== 'number') throw error;
+    const aheadSeconds = Math.ceil(time - nowMillis / 1000);
+    const apart = `this server's clock and the issuer's differ by at least ${aheadSeconds - clockSkewSeconds} s`;
+    return refuse(reason, `${what} ${aheadSeconds} s: ${apart}`);
   }
 }
 

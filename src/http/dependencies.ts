@@ -1,10 +1,11 @@
 /** What the HTTP layer is given by `wire.ts`; routes take it as their plugin options and import no adapter. */
 import type { Exchange } from '../core/exchange.ts';
 import type { CheckIssuer } from '../core/issuer-check.ts';
+import type { CheckPushedKeys } from '../core/issuer-keys.ts';
 import type { PolicyBook } from '../core/policy/book.ts';
 import type { StoredDocument } from '../core/policy/document.ts';
 import type { PolicySource } from '../core/policy/source.ts';
-import type { AuditLog, AuditSink, Clock, PolicyHistory, TurningKeyRing } from '../core/ports.ts';
+import type { AuditLog, AuditSink, Clock, PolicyHistory, TurningKeyRing, Verify } from '../core/ports.ts';
 import type { RefusalCap } from '../core/refusal-cap.ts';
 import type { Authenticate } from './admin/admin-caller.ts';
 import type { CertificateSources } from './forwarded-certificate.ts';
@@ -35,6 +36,10 @@ export interface HttpDependencies {
   readonly clock: Clock;
   readonly exchange: Exchange;
   readonly checkIssuer: CheckIssuer;
+  /** The same for a document that is not in force. */
+  readonly checkUnsavedIssuer: CheckIssuer;
+  readonly verify: Verify;
+  readonly checkPushedKeys: CheckPushedKeys;
   readonly keyRing: TurningKeyRing;
   readonly policyBook: PolicyBook;
   readonly policyHistory: PolicyHistory;

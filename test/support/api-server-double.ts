@@ -1,12 +1,13 @@
 /**
- * A stand-in for a Kubernetes API server: a real https server that answers TokenReviews and TokenRequests as one does. It
- * verifies the token's own signature, looks at the reviewer's token and rights, and knows which accounts are deleted.
+ * A stand-in for a Kubernetes API server: a real https server that answers TokenReviews and TokenRequests as one does, and
+ * publishes its keys. It verifies the token's own signature, looks at the reviewer's token and rights, and knows which
+ * accounts are deleted.
  */
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { compactVerify, importJWK } from 'jose';
 import { makeAuthority } from './issuer-double-tls.ts';
-import { kubernetesClaims, makeKey, signToken, type TestKey, testNowSeconds } from './tokens.ts';
+import { jwksOf, kubernetesClaims, makeKey, signToken, type TestKey, testNowSeconds } from './tokens.ts';
 
 export interface ApiServerDouble {
   readonly url: string;
@@ -16,7 +17,11 @@ export interface ApiServerDouble {
   readonly key: TestKey;
   /** The only token that may create tokenreviews. */
   readonly reviewerToken: string;
-  /** Of a service account that may not. */
+  /** The only token that may read the keys. */
+  readonly discoveryToken: string;
+  /** The keys at `/openid/v1/jwks`. */
+  readonly published: TestKey[];
+  /** Of a service account that may do neither. */
   readonly otherToken: string;
   /** Service accounts, `namespace:name`, that are gone. */
   readonly deleted: Set<string>;
@@ -62,6 +67,7 @@ export async function startApiServerDouble(
       }),
     );
   const reviewerToken = await accountToken('mintmark-token-review');
+  const discoveryToken = await accountToken('jwks-push');
   const otherToken = await accountToken('default');
 
   async function statusOf(token: string, audiences: readonly string[]): Promise<ReviewStatus> {
@@ -115,6 +121,9 @@ export async function startApiServerDouble(
     let text = '';
     for await (const chunk of request) text += String(chunk);
     const { authorization } = request.headers;
+    if (request.url === '/openid/v1/jwks' && authorization === `Bearer ${discoveryToken}`) {
+      return send(200, jwksOf(...double.published));
+    }
     if (authorization !== `Bearer ${reviewerToken}`) {
       return send(authorization === `Bearer ${otherToken}` ? 403 : 401, {
         kind: 'Status',
@@ -143,6 +152,8 @@ export async function startApiServerDouble(
     caCertificate: authority.certificate,
     key,
     reviewerToken,
+    discoveryToken,
+    published: [key],
     otherToken,
     deleted: new Set(),
     asked: [],

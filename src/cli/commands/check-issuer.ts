@@ -1,15 +1,19 @@
 /** `mintmark issuer check`: what the server makes of a sample token, step by step. */
 import { z } from 'zod';
+import { documentLabel } from '../../core/policy/source.ts';
 import { openAdminClient, ServerRefused } from '../admin-client.ts';
 import type { CliDependencies } from '../dependencies.ts';
 import { CommandFailure, type ExitCode, exitCodes } from '../exit.ts';
 import { explainProblem } from '../explain-problem.ts';
 import { createPaint, type Paint, plain, plainJson } from '../paint.ts';
 import { readCredential } from '../read-credential.ts';
+import { readPolicySources } from '../read-policy-sources.ts';
 import { sentenceOf } from '../reason-sentences.ts';
 
 export interface CheckIssuerOptions {
   readonly json?: boolean;
+  /** Files that hold the document, where it is not the saved one. */
+  readonly file?: readonly string[];
   /** The path of the sample token. */
   readonly token: string;
 }
@@ -37,11 +41,16 @@ export async function checkIssuer(
   options: CheckIssuerOptions,
 ): Promise<ExitCode> {
   const { out, environment } = dependencies;
+  const sources = options.file === undefined ? [] : await readPolicySources(dependencies, options.file);
+  const document = sources.find(({ value }) => documentLabel(value) === `Issuer/${name}`);
+  if (options.file !== undefined && document === undefined) {
+    throw new CommandFailure(`The files of -f hold no Issuer/${name}.`);
+  }
   const token = await readCredential(dependencies, options.token);
   const client = await openAdminClient(dependencies);
-  const answer = await client.checkIssuer(name, token).catch((error) => {
+  const answer = await client.checkIssuer(name, token, document?.value).catch((error) => {
     if (!(error instanceof ServerRefused)) throw error;
-    throw new CommandFailure(explainProblem(error.problem), { body: error.problem });
+    throw new CommandFailure(explainProblem(error.problem, sources), { body: error.problem });
   });
   const check = checkSchema.safeParse(answer);
   if (!check.success) {

@@ -48,6 +48,10 @@ const keySourceSchema = z
     discovery: z.literal(true).optional(),
     jwksUri: z.string().optional(),
     jwks: jwksSchema.optional(),
+    /** Beside `jwks` only: the path of the SPIFFE ID that may push these keys. */
+    pushedBy: z.string().max(2048).optional(),
+    asOf: z.iso.datetime({ offset: true }).optional(),
+    warnAfter: durationSchema.optional(),
     tokenReview: z
       .strictObject({ url: z.string(), caCertificate: z.string().optional(), tokenFile: z.string() })
       .optional(),

@@ -10,6 +10,7 @@ import { inlineKeysProblems } from './inline-keys.ts';
 import { issuerWarnings } from './issuer-warnings.ts';
 import { quote, suggest } from './nearest-word.ts';
 import { isPersonalClaim } from './personal-claims.ts';
+import { pinnedKeysProblems } from './pinned-keys.ts';
 import { privateHostsProblems } from './private-hosts.ts';
 import { type Problems, placeOf } from './problems.ts';
 import { proofProblems } from './proof-problems.ts';
@@ -82,6 +83,7 @@ function compileIssuer(
   checkAuditClaims(spec.auditClaims, report);
   const subject = compileSubject(metadata.name, spec, platform, report);
   if (platform === undefined || subject === undefined) return undefined;
+  for (const { path, message } of pinnedKeysProblems(spec, platform, subject, context)) report(path, message);
 
   const require = Object.entries(spec.require ?? {}).map(([path, value]) => ({
     path,

@@ -9,6 +9,8 @@ export interface SubjectTemplate {
   readonly source: string;
   /** The path that these claims give, from its first `/`; undefined where a claim is missing, ambiguous, not a string or not legal there. */
   render(claims: JsonObject): string | undefined;
+  /** False where no claims give this path. (Of a claim that stands twice, it looks at each place alone.) */
+  canGive(path: string): boolean;
   readonly claimPaths: readonly string[];
   /** The segments before the first one that holds a placeholder: the part of the trust domain that is this template's own. */
   readonly leadingSegments: readonly string[];
@@ -55,7 +57,13 @@ export function parseSubjectTemplate(text: string, issuerName: string): SubjectT
       'a template without a placeholder gives every workload of the issuer one ID: name a claim, as in {sub}',
     );
   }
-  return { source, claimPaths, leadingSegments, render: (claims) => render(segments, claims) };
+  return {
+    source,
+    claimPaths,
+    leadingSegments,
+    render: (claims) => render(segments, claims),
+    canGive: (path) => canGive(segments, path),
+  };
 }
 
 /** Splits at the slashes that stand outside braces: a claim's name may hold slashes of its own. */
@@ -136,4 +144,28 @@ function render(segments: readonly Segment[], claims: JsonObject): string | unde
     }
   }
   return path;
+}
+
+function canGive(segments: readonly Segment[], path: string): boolean {
+  const [root, ...parts] = path.split('/');
+  if (root !== '' || !parts.every(isPathSegment)) return false;
+  const many = segments.findIndex((segment) => segment.kind === 'many');
+  if (many === -1) {
+    return parts.length === segments.length && segments.every((segment, at) => fits(segment, parts[at]));
+  }
+  const after = segments.slice(many + 1);
+  return (
+    parts.length >= segments.length &&
+    segments.slice(0, many).every((segment, at) => fits(segment, parts[at])) &&
+    after.every((segment, at) => fits(segment, parts[parts.length - after.length + at]))
+  );
+}
+
+function fits(segment: Segment, part: string | undefined): boolean {
+  if (part === undefined) return false;
+  if (segment.kind === 'literal') return part === segment.text;
+  if (segment.kind === 'many') return true;
+  const { before, after } = segment;
+  if (!part.startsWith(before) || !part.endsWith(after)) return false;
+  return isPathSegment(part.slice(before.length, Math.max(before.length, part.length - after.length)));
 }

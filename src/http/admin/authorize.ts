@@ -4,6 +4,7 @@ import type { AuditEvent } from '../../core/audit.ts';
 import { OAuthError, reasons } from '../../core/error.ts';
 import type { Permit } from '../../core/policy/book.ts';
 import { scopesNeeded } from '../../core/policy/scopes-needed.ts';
+import type { RefusalCap } from '../../core/refusal-cap.ts';
 import type { HttpDependencies } from '../dependencies.ts';
 import { remoteAddressOf } from '../remote-address.ts';
 import type { AdminCaller, AdminScope } from './admin-caller.ts';
@@ -58,12 +59,7 @@ export function installAuthorization(app: FastifyInstance, dependencies: HttpDep
   });
 
   const refuseStranger = async (request: FastifyRequest, isTokenPresent: boolean): Promise<never> => {
-    if (!(await refusalCap(remoteAddressOf(request)))) {
-      request.adminUse = undefined; // past the cap a refusal is counted, and writes no row
-      throw new AdminProblem('too-many-refusals', {
-        headers: { 'retry-after': String(retryAfterRefusalsSeconds) },
-      });
-    }
+    await countRefusal(request, refusalCap);
     throw new AdminProblem('unauthorized', {
       detail: 'Send the admin token as "Authorization: Bearer <token>".',
       reason: isTokenPresent ? 'admin.token_refused' : 'admin.token_missing',
@@ -76,14 +72,7 @@ export function installAuthorization(app: FastifyInstance, dependencies: HttpDep
 
   return (action, ...scopes) =>
     async (request) => {
-      const event: AuditEvent = {
-        requestId: request.id,
-        at: clock.now(),
-        outcome: 'permitted',
-        action,
-        remoteAddress: remoteAddressOf(request),
-      };
-      request.adminUse = { event, isRecorded: false };
+      const event = beginUse(request, action, clock.now());
       const token = bearerToken(request.headers.authorization);
       const caller = token === undefined ? undefined : authenticate(token);
       if (caller === undefined) return refuseStranger(request, token !== undefined);
@@ -126,8 +115,39 @@ export function permitOf(
     );
 }
 
+/** For what only the body of a request shows to need more than its route does. */
+export function requireScope(
+  request: FastifyRequest,
+  scope: AdminScope,
+  settings: HttpDependencies['settings'],
+): void {
+  requireScopes(callerOf(request), [scope], settings.issuer);
+}
+
+/** The event of this request, which the audit keeps before the answer leaves. `at` is in milliseconds. */
+export function beginUse(request: FastifyRequest, action: string, at: number): AuditEvent {
+  const event: AuditEvent = {
+    requestId: request.id,
+    at,
+    outcome: 'permitted',
+    action,
+    remoteAddress: remoteAddressOf(request),
+  };
+  request.adminUse = { event, isRecorded: false };
+  return event;
+}
+
+/** Throws once the address is past its cap of refusals. */
+export async function countRefusal(request: FastifyRequest, refusalCap: RefusalCap): Promise<void> {
+  if (await refusalCap(remoteAddressOf(request))) return;
+  request.adminUse = undefined; // past the cap a refusal is counted, and writes no row
+  throw new AdminProblem('too-many-refusals', {
+    headers: { 'retry-after': String(retryAfterRefusalsSeconds) },
+  });
+}
+
 /** RFC 6750 §2.1. */
-function bearerToken(authorization: string | undefined): string | undefined {
+export function bearerToken(authorization: string | undefined): string | undefined {
   return /^bearer +(?<token>\S+) *$/i.exec(authorization ?? '')?.groups?.token;
 }
 

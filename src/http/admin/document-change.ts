@@ -4,6 +4,7 @@ import type { AuditEvent } from '../../core/audit.ts';
 import type { ChangeOutcome, Permit, PolicyBook, PolicyReplaced } from '../../core/policy/book.ts';
 import type { Kind, StoredDocument } from '../../core/policy/document.ts';
 import { ManagedByFile, PolicyRefused } from '../../core/policy/refused.ts';
+import type { PolicySnapshot } from '../../core/policy/snapshot.ts';
 import { type PolicySource, sourcesFromStored } from '../../core/policy/source.ts';
 import { RevisionConflict } from '../../core/ports.ts';
 import { AdminProblem } from './problem.ts';
@@ -75,10 +76,8 @@ async function changeOnce(policyBook: PolicyBook, change: DocumentChange): Promi
   const before = findDocument(documents, change.kind, change.name);
   requirePreconditions(before, change);
   if (before?.managedBy === 'file') throw new ManagedByFile([`${change.kind}/${change.name}`]);
-  const others = documents.filter((document) => document.managedBy === 'rest' && document !== before);
-  const sources = [...sourcesFromStored(others), ...(change.source === undefined ? [] : [change.source])];
   try {
-    const replaced = await policyBook.replace(sources, {
+    const replaced = await policyBook.replace(sourcesAfter(documents, before, change.source), {
       managedBy: 'rest',
       author: change.author,
       reason: change.reason,
@@ -91,6 +90,28 @@ async function changeOnce(policyBook: PolicyBook, change: DocumentChange): Promi
   } catch (error) {
     throw change.source === undefined && error instanceof PolicyRefused ? inUse(change, error) : error;
   }
+}
+
+/** The policy as it would be with this document in it, which changes nothing. Throws like a change. */
+export async function planDocument(
+  policyBook: PolicyBook,
+  kind: Kind,
+  name: string,
+  source: PolicySource,
+): Promise<PolicySnapshot> {
+  const { documents } = policyBook.current();
+  const before = findDocument(documents, kind, name);
+  const plan = await policyBook.plan(sourcesAfter(documents, before, source), { managedBy: 'rest' });
+  return plan.snapshot;
+}
+
+function sourcesAfter(
+  documents: readonly StoredDocument[],
+  before: StoredDocument | undefined,
+  source: PolicySource | undefined,
+): readonly PolicySource[] {
+  const others = documents.filter((document) => document.managedBy === 'rest' && document !== before);
+  return [...sourcesFromStored(others), ...(source === undefined ? [] : [source])];
 }
 
 /** RFC 9110 §13.1.1 and §13.1.2. */

@@ -3,8 +3,6 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { ChangeOutcome } from '../../core/policy/book.ts';
 import type { Kind } from '../../core/policy/document.ts';
-import { PolicyRefused } from '../../core/policy/refused.ts';
-import { documentLabel, documentName, type PolicySource } from '../../core/policy/source.ts';
 import type { HttpDependencies } from '../dependencies.ts';
 import { type Authorize, callerOf, eventOf, markRecorded, permitOf, summarize } from './authorize.ts';
 import { createChangeDocument, documentEtag, findDocument } from './document-change.ts';
@@ -15,6 +13,7 @@ import {
   grantFilterSchema,
   listQueryOf,
   putHeaders,
+  requireNamed,
 } from './document-schema.ts';
 import {
   documentSchema,
@@ -237,22 +236,6 @@ export function documentRoutes(
       );
     }
   };
-}
-
-/** The one document of a body, where it is the one that the path names. Throws PolicyRefused otherwise. */
-function requireNamed(sources: readonly PolicySource[], kind: Kind, name: string): PolicySource {
-  const [source, another] = sources;
-  if (source === undefined || another !== undefined) {
-    const message = `the body must hold one document, not ${sources.length}`;
-    throw new PolicyRefused([{ document: `${kind}/${name}`, field: '', message }]);
-  }
-  const named = documentName(source.value);
-  if (named?.kind === kind && named.name === name) return source;
-  const field = named === undefined || named.kind !== kind ? ['kind'] : ['metadata', 'name'];
-  const message = `the path is that of ${kind}/${name}, so kind and metadata.name must say the same`;
-  throw new PolicyRefused([
-    { document: documentLabel(source.value), field: field.join('.'), ...source.locate(field), message },
-  ]);
 }
 
 /** One line for the audit. */

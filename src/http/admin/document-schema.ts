@@ -1,6 +1,8 @@
 /** What the routes of single documents read and answer. */
 import { z } from 'zod';
 import { type Kind, nameSchema } from '../../core/policy/document.ts';
+import { PolicyRefused } from '../../core/policy/refused.ts';
+import { documentLabel, documentName, type PolicySource } from '../../core/policy/source.ts';
 
 const etagSchema = z
   .string()
@@ -37,4 +39,20 @@ export const deleteHeaders = z.looseObject({ 'if-match': etagSchema });
 /** The query of a list: grants can also be looked up by their resource. */
 export function listQueryOf(kind: Kind) {
   return kind === 'Grant' ? grantListQuery : listQuery;
+}
+
+/** The one document of a body, where it is the one that the path names. Throws PolicyRefused otherwise. */
+export function requireNamed(sources: readonly PolicySource[], kind: Kind, name: string): PolicySource {
+  const [source, another] = sources;
+  if (source === undefined || another !== undefined) {
+    const message = `the body must hold one document, not ${sources.length}`;
+    throw new PolicyRefused([{ document: `${kind}/${name}`, field: '', message }]);
+  }
+  const named = documentName(source.value);
+  if (named?.kind === kind && named.name === name) return source;
+  const field = named === undefined || named.kind !== kind ? ['kind'] : ['metadata', 'name'];
+  const message = `the path is that of ${kind}/${name}, so kind and metadata.name must say the same`;
+  throw new PolicyRefused([
+    { document: documentLabel(source.value), field: field.join('.'), ...source.locate(field), message },
+  ]);
 }

@@ -1,13 +1,18 @@
-/** `POST /admin/v1/issuers/{name}/check`: what a saved Issuer document makes of a sample token. */
+/** `POST /admin/v1/issuers/{name}/check`: what an Issuer document, saved or not, makes of a sample token. */
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import { noteCredential, noteIdentity } from '../../core/attempt.ts';
 import { Secret } from '../../core/secret.ts';
 import type { HttpDependencies } from '../dependencies.ts';
-import { type Authorize, summarize } from './authorize.ts';
+import { type Authorize, eventOf, requireScope, summarize } from './authorize.ts';
+import { planDocument } from './document-change.ts';
+import { requireNamed } from './document-schema.ts';
+import { documentSchema } from './policy-schema.ts';
+import { sourceFromJson } from './policy-text.ts';
 import { AdminProblem } from './problem.ts';
 import { describedProblems, secured } from './route-schema.ts';
 
-const bodyLimitBytes = 64 * 1024;
+const bodyLimitBytes = 256 * 1024;
 
 const stepSchema = z.object({
   name: z.string(),
@@ -29,7 +34,7 @@ const checkSchema = z.object({
 
 export function issuerCheckRoutes(
   authorize: Authorize,
-  { checkIssuer, clock, policyBook }: HttpDependencies,
+  { checkIssuer, checkUnsavedIssuer, clock, policyBook, settings }: HttpDependencies,
 ): FastifyPluginAsyncZod {
   return async (app) => {
     app.post(
@@ -42,27 +47,47 @@ export function issuerCheckRoutes(
           ...secured,
           operationId: 'checkIssuer',
           summary: 'Check a sample token against an Issuer document',
-          description: 'Nothing is minted, and the token is neither stored nor logged.',
+          description:
+            'Nothing is minted, and the token is neither stored nor logged. With `document`, it is checked against that one instead of the saved one, which also needs `policy:admin`, since the server then fetches the keys that it names.',
           params: z.object({ name: z.string().min(1).max(253) }),
-          body: z.strictObject({ token: z.string().min(1) }),
+          body: z.strictObject({
+            token: z.string().min(1),
+            document: documentSchema.optional().describe('An Issuer that is not saved, of the path’s name.'),
+          }),
           response: {
             200: { description: 'The result.', content: { 'application/json': { schema: checkSchema } } },
-            ...describedProblems(400, 401, 403, 404, 413, 415, 429, 503),
+            ...describedProblems(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
           },
         },
       },
       async (request, reply) => {
         const { name } = request.params;
+        const { token, document } = request.body;
+        if (document !== undefined) requireScope(request, 'policy:admin', settings);
         await policyBook.refresh(); // another replica may just have changed it
-        const policy = policyBook.current();
+        const policy =
+          document === undefined
+            ? policyBook.current()
+            : await planDocument(
+                policyBook,
+                'Issuer',
+                name,
+                requireNamed([sourceFromJson(document)], 'Issuer', name),
+              );
         const issuer = [...policy.issuers.values()].flat().find((candidate) => candidate.name === name);
         if (issuer === undefined) {
           throw new AdminProblem('not-found', { detail: 'There is no Issuer document of this name.' });
         }
-        const result = await checkIssuer(new Secret(request.body.token), issuer, policy, clock.now());
+        const event = eventOf(request);
+        const sample = new Secret(token);
+        noteCredential(event, { lane: 'subject_token', token: sample });
+        const check = document === undefined ? checkIssuer : checkUnsavedIssuer;
+        const result = await check(sample, issuer, policy, clock.now());
         const why = result.reason === undefined ? '' : `, ${result.reason}`;
-        summarize(request, `checked a token against Issuer ${name}: ${result.verdict}${why}`);
-        const { verdict, reason, detail, spiffeId, steps, alsoAcceptedBy } = result;
+        const which = document === undefined ? 'Issuer' : 'the unsaved Issuer';
+        summarize(request, `checked a token against ${which} ${name}: ${result.verdict}${why}`);
+        const { verdict, reason, detail, identity, steps, alsoAcceptedBy } = result;
+        if (identity !== undefined) noteIdentity(event, identity);
         return reply
           .header('cache-control', 'no-store')
           .type('application/json; charset=utf-8')
@@ -70,7 +95,7 @@ export function issuerCheckRoutes(
             verdict,
             reason,
             detail,
-            spiffe_id: spiffeId,
+            spiffe_id: identity?.spiffeId,
             steps: steps.map((step) => ({ ...step, ok: step.reason === undefined })),
             also_accepted_by: [...alsoAcceptedBy],
           });

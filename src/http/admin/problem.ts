@@ -16,6 +16,16 @@ interface ProblemEntry {
 const problems = {
   'malformed-request': { status: 400, title: 'The request could not be read', reason: 'request.malformed' },
   unauthorized: { status: 401, title: 'A valid admin token is needed', reason: 'admin.token_refused' },
+  'pusher-unauthorized': {
+    status: 401,
+    title: 'A token of the issuer itself is needed',
+    reason: 'admin.token_refused',
+  },
+  'pusher-not-named': {
+    status: 403,
+    title: 'The Issuer does not name this identity in keys.pushedBy',
+    reason: 'admin.pusher_not_named',
+  },
   forbidden: { status: 403, title: 'The admin token lacks a scope', reason: 'admin.scope_missing' },
   'not-found': { status: 404, title: 'There is nothing here', reason: 'admin.not_found' },
   'managed-by-file': {

@@ -4,8 +4,10 @@ import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod
 import type { HttpDependencies } from '../dependencies.ts';
 import { auditEventRoutes } from './audit-event-routes.ts';
 import { installAuthorization } from './authorize.ts';
+import { authorizePusher } from './authorize-pusher.ts';
 import { documentRoutes } from './document-routes.ts';
 import { issuerCheckRoutes } from './issuer-check-routes.ts';
+import { issuerKeysRoutes } from './issuer-keys-routes.ts';
 import { policyRoutes } from './policy-routes.ts';
 import { AdminProblem, sendProblem } from './problem.ts';
 import { revisionRoutes } from './revision-routes.ts';
@@ -22,5 +24,8 @@ export const adminRoutes: FastifyPluginAsync<HttpDependencies> = async (app, dep
   await app.register(revisionRoutes(authorize, dependencies));
   await app.register(auditEventRoutes(authorize, dependencies));
   await app.register(issuerCheckRoutes(authorize, dependencies));
+  await app.register(
+    issuerKeysRoutes(authorizePusher('admin.issuers.push_keys', dependencies), dependencies),
+  );
   await app.register(statusRoutes(authorize, dependencies));
 };

@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { kinds } from '../../core/policy/document.ts';
+import { pinnedKeysAges } from '../../core/policy/pinned-keys.ts';
 import type { PolicySnapshot } from '../../core/policy/snapshot.ts';
 import type { HttpDependencies } from '../dependencies.ts';
 import { reportReadiness } from '../health-routes.ts';
@@ -18,12 +19,23 @@ const statusSchema = z.object({
   keys: z.array(
     z.object({ kid: z.string(), alg: z.string(), signing: z.boolean().describe('Whether it signs now.') }),
   ),
+  issuer_keys: z
+    .array(
+      z.object({
+        issuer: z.string(),
+        as_of: z.string().optional(),
+        age_seconds: z.int().optional(),
+        warn_after_seconds: z.int(),
+        overdue: z.boolean(),
+      }),
+    )
+    .describe('Of issuers whose keys stand in their documents: how old these are, where `keys.asOf` tells.'),
   ready: z.boolean().describe('Whether it serves exchanges, though something may be missing.'),
   checks: z.record(z.string(), z.string()).describe('`ok`, or why not, for each dependency.'),
 });
 
 export function statusRoutes(authorize: Authorize, dependencies: HttpDependencies): FastifyPluginAsyncZod {
-  const { settings, policyBook, keyRing, readiness, isDraining } = dependencies;
+  const { settings, clock, policyBook, keyRing, readiness, isDraining } = dependencies;
   return async (app) => {
     app.get(
       '/status',
@@ -53,6 +65,13 @@ export function statusRoutes(authorize: Authorize, dependencies: HttpDependencie
             keys: keyRing
               .list()
               .map(({ kid, algorithm, state }) => ({ kid, alg: algorithm, signing: state === 'active' })),
+            issuer_keys: pinnedKeysAges(policy, clock.now()).map((age) => ({
+              issuer: age.issuer,
+              as_of: age.asOf,
+              age_seconds: age.ageSeconds,
+              warn_after_seconds: age.warnAfterSeconds,
+              overdue: age.isOverdue,
+            })),
             ready: status !== 'not ready',
             checks,
           });

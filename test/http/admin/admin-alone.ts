@@ -44,6 +44,9 @@ export async function openAdminAlone(
     clock,
     exchange: unused,
     checkIssuer: unused,
+    checkUnsavedIssuer: unused,
+    verify: unused,
+    checkPushedKeys: unused,
     keyRing: {
       signer: unused,
       publicKeys: unused,

@@ -152,6 +152,7 @@ describe('GET /admin/v1/status', () => {
             .toSorted()
             .join() === 'false,true',
       ),
+      issuer_keys: [],
       ready: true,
       checks: { database: 'ok' },
     });
