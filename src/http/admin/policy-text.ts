@@ -1,6 +1,7 @@
 /** Policy documents in bodies, as JSON or as YAML: what is read, and which of the two is asked for. */
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { PolicySource } from '../../core/policy/source.ts';
+import { prefersToJson } from './accept.ts';
 
 export const bodyLimitBytes = 16 * 1024 * 1024;
 export const yamlType = 'application/yaml'; // RFC 9512
@@ -24,9 +25,7 @@ export function sendYaml(reply: Pick<FastifyReply, 'type'>, text: string) {
 
 /** Whether an `Accept` header names YAML, and not after JSON. */
 export function prefersYaml(accept: string | undefined): boolean {
-  const types = (accept ?? '').split(',').map((part) => part.split(';', 1)[0]?.trim().toLowerCase());
-  const [yaml, json] = [types.indexOf(yamlType), types.indexOf('application/json')];
-  return yaml !== -1 && (json === -1 || yaml < json);
+  return prefersToJson(accept, yamlType);
 }
 
 /** A document of a JSON body, which has no lines to point at. */
