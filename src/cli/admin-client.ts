@@ -77,6 +77,8 @@ export interface AdminClient {
   replacePolicy(documents: readonly unknown[], options: ReplacePolicyOptions): Promise<PolicyReplaced>;
   /** The event, unread; undefined where there is none. */
   getAuditEvent(requestId: string): Promise<unknown>;
+  /** A page, unread. */
+  listAuditEvents(query: URLSearchParams): Promise<unknown>;
   /** The result, unread. */
   checkIssuer(name: string, token: string): Promise<unknown>;
 }
@@ -120,6 +122,7 @@ export async function openAdminClient(dependencies: CliDependencies): Promise<Ad
       return understand(replacedSchema, answer);
     },
     getAuditEvent: (requestId) => call('GET', `/audit-events/${encodeURIComponent(requestId)}`),
+    listAuditEvents: (query) => call('GET', `/audit-events${query.size === 0 ? '' : `?${query}`}`),
     checkIssuer: (name, token) =>
       call('POST', `/issuers/${encodeURIComponent(name)}/check`, {
         headers: { 'content-type': 'application/json' },
