@@ -23,7 +23,7 @@ export const policyBodySchema = z
     revision: z.int().optional().describe('As in `If-Match`: the revision that the change was made on.'),
     managed_by_file: z.array(z.unknown()).optional().describe('Ignored, so that what GET gives can be sent.'),
   })
-  .describe('JSON; or the same documents as YAML.');
+  .describe('JSON of at most 16 MiB; or the same documents as YAML of at most 256 KiB.');
 
 export const diffSchema = z.object({
   added: z.array(namedSchema),
