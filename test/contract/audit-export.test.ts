@@ -139,7 +139,7 @@ test('a PostgreSQL that dies in the middle breaks the export, by HTTP/1.1 and by
     expect(text).toContain('"request_id"');
     expect(text).not.toContain('"complete":true');
     const late = await fetch(`${served.url}${path}`, { headers });
-    expect(late.status).toBe(500); // nothing was sent yet, so the answer says it
+    expect([late.status, late.headers.get('content-type')]).toEqual([503, 'application/json; charset=utf-8']); // nothing was sent yet, so the answer says it
     await postgres.restart();
     await expect
       .poll(async () => (await (await fetch(`${served.url}${path}`, { headers })).text()).slice(-40), patient)

@@ -67,10 +67,10 @@ export function auditEventRoutes(
             });
           }
           summarize(request, `exported audit events${describeFilter(query)}`);
-          return sendLines(reply, await exportEvents(auditLog, filter));
+          return sendLines(reply, await readable(exportEvents(auditLog, filter)));
         }
         const after = cursor === undefined ? undefined : positionOf(cursor);
-        const found = await auditLog.list(filter, { limit: limit + 1, after });
+        const found = await readable(auditLog.list(filter, { limit: limit + 1, after }));
         const events = found.slice(0, limit);
         const last = found.length > limit ? events.at(-1) : undefined;
         summarize(request, `listed ${events.length} audit events${describeFilter(query)}`);
@@ -101,7 +101,7 @@ export function auditEventRoutes(
       async (request, reply) => {
         const { request_id: requestId } = request.params;
         summarize(request, `read audit event ${requestId}`);
-        const event = await auditLog.find(requestId);
+        const event = await readable(auditLog.find(requestId));
         if (event === undefined) {
           throw new AdminProblem('not-found', {
             detail: `No audit event has the request id ${requestId}. Refusals past an address's cap leave none.`,
@@ -114,4 +114,21 @@ export function auditEventRoutes(
       },
     );
   };
+}
+
+/** What was read, or the problem of a store that does not answer while the audit goes on elsewhere. */
+async function readable<T>(reading: Promise<T>): Promise<T> {
+  try {
+    return await reading;
+  } catch (cause) {
+    throw new AdminProblem(
+      'unavailable',
+      {
+        detail: 'The audit cannot be read right now.',
+        reason: 'server.audit_unavailable',
+        headers: { 'retry-after': '1' },
+      },
+      cause,
+    );
+  }
 }
