@@ -67,6 +67,7 @@ export function trusting(...trusted: readonly (TrustedIssuer | TrustedDomain)[])
   }
   return {
     revision: 1,
+    trustDomain: ownTrustDomain,
     documents: [],
     warnings: [],
     issuers,

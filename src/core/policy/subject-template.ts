@@ -9,6 +9,8 @@ export interface SubjectTemplate {
   readonly source: string;
   /** The path that these claims give, from its first `/`; undefined where a claim is missing, ambiguous, not a string or not legal there. */
   render(claims: JsonObject): string | undefined;
+  /** Whether some claims give this path, which must be that of a SPIFFE ID. */
+  canGive(path: string): boolean;
   readonly claimPaths: readonly string[];
   /** The segments before the first one that holds a placeholder: the part of the trust domain that is this template's own. */
   readonly leadingSegments: readonly string[];
@@ -55,7 +57,13 @@ export function parseSubjectTemplate(text: string, issuerName: string): SubjectT
       'a template without a placeholder gives every workload of the issuer one ID: name a claim, as in {sub}',
     );
   }
-  return { source, claimPaths, leadingSegments, render: (claims) => render(segments, claims) };
+  return {
+    source,
+    claimPaths,
+    leadingSegments,
+    render: (claims) => render(segments, claims),
+    canGive: (path) => canGive(segments, path),
+  };
 }
 
 /** Splits at the slashes that stand outside braces: a claim's name may hold slashes of its own. */
@@ -136,4 +144,31 @@ function render(segments: readonly Segment[], claims: JsonObject): string | unde
     }
   }
   return path;
+}
+
+/** At most one segment is of open length, so each part of the path has one place in the template. */
+function canGive(segments: readonly Segment[], path: string): boolean {
+  const parts = path.slice(1).split('/');
+  const spannedParts = parts.length - segments.length + 1;
+  const isSpanning = segments.some((segment) => segment.kind === 'many');
+  if (isSpanning ? spannedParts < 1 : spannedParts !== 1) return false;
+  const values = new Map<string, string>();
+  let at = 0;
+  return segments.every((segment) => {
+    const start = at;
+    at += segment.kind === 'many' ? spannedParts : 1;
+    const text = parts.slice(start, at).join('/');
+    if (segment.kind === 'literal') return text === segment.text;
+    const value = segment.kind === 'many' ? text : valueWithin(segment, text);
+    if (value === undefined || (values.get(segment.claim) ?? value) !== value) return false;
+    values.set(segment.claim, value);
+    return true;
+  });
+}
+
+function valueWithin({ before, after }: { before: string; after: string }, text: string): string | undefined {
+  if (text.length <= before.length + after.length) return undefined;
+  if (!text.startsWith(before) || !text.endsWith(after)) return undefined;
+  const value = text.slice(before.length, text.length - after.length);
+  return isPathSegment(value) ? value : undefined;
 }

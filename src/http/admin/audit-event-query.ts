@@ -1,8 +1,8 @@
 /** What the list of audit events is asked for: its filters, and the cursor that goes on where a page ended. */
 import { z } from 'zod';
 import type { AuditFilter, AuditPosition } from '../../core/ports.ts';
-import { parseSpiffeId } from '../../core/spiffe-id.ts';
 import { AdminProblem } from './problem.ts';
+import { spiffeIdSchema } from './spiffe-id-schema.ts';
 
 const latestMillis = Date.UTC(9999, 11, 31); // what an ISO 8601 year of four digits can say, and PostgreSQL can read
 
@@ -15,11 +15,7 @@ const time = z.iso
   .refine((text) => isTime(Date.parse(text)), 'must be a time from 1970 to 9999');
 
 export const auditEventsQuery = z.strictObject({
-  identity: z
-    .string()
-    .refine((text) => parseSpiffeId(text) !== undefined, 'must be a SPIFFE ID')
-    .optional()
-    .describe('The SPIFFE ID that was proven.'),
+  identity: spiffeIdSchema.optional().describe('The SPIFFE ID that was proven.'),
   resource: word.optional().describe('The name of the Resource document.'),
   outcome: z.enum(['permitted', 'refused', 'failed']).optional(),
   reason: word.optional().describe('As in `credential.expired`.'),

@@ -3,8 +3,11 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { ChangeOutcome } from '../../core/policy/book.ts';
 import type { Kind } from '../../core/policy/document.ts';
+import { grantsForSubject } from '../../core/policy/grants-for-subject.ts';
 import { PolicyRefused } from '../../core/policy/refused.ts';
+import type { PolicySnapshot } from '../../core/policy/snapshot.ts';
 import { documentLabel, documentName, type PolicySource } from '../../core/policy/source.ts';
+import { parseSpiffeId } from '../../core/spiffe-id.ts';
 import type { HttpDependencies } from '../dependencies.ts';
 import type { AdminScope } from './admin-caller.ts';
 import { type Authorize, callerOf, eventOf, markRecorded, summarize } from './authorize.ts';
@@ -86,11 +89,13 @@ export function documentRoutes(
         },
         async (request, reply) => {
           await policyBook.refresh(); // another replica may just have changed it
-          const { revision, documents } = policyBook.current();
+          const snapshot = policyBook.current();
+          const { revision, documents } = snapshot;
           const { label, text, limit, cursor, ...more } = request.query;
           const labels = label === undefined ? [] : [label].flat();
-          const { resource } = grantFilterSchema.parse(more);
-          const page = listDocuments(documents, { kind, labels, text, resource }, { limit, cursor });
+          const { resource, subject } = grantFilterSchema.parse(more);
+          const names = subject === undefined ? undefined : grantNamesFor(snapshot, subject);
+          const page = listDocuments(documents, { kind, labels, text, resource, names }, { limit, cursor });
           summarize(request, `listed ${page.documents.length} ${collection} at revision ${revision}`);
           return reply
             .header('cache-control', 'no-store')
@@ -245,6 +250,13 @@ export function documentRoutes(
       );
     }
   };
+}
+
+/** The names of the grants that a workload of this ID could have. */
+function grantNamesFor(snapshot: PolicySnapshot, subject: string): ReadonlySet<string> {
+  const spiffeId = parseSpiffeId(subject);
+  const grants = spiffeId === undefined ? [] : grantsForSubject(snapshot, spiffeId);
+  return new Set(grants.map(({ name }) => name));
 }
 
 /** The one document of a body, where it is the one that the path names. Throws PolicyRefused otherwise. */

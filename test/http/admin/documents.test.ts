@@ -191,6 +191,8 @@ describe('a refusal', () => {
     ['GET', '/resources?text=a%00', undefined, undefined, 400],
     ['GET', '/resources?cursor=Li4v', undefined, undefined, 400],
     ['GET', '/resources?resource=a', undefined, undefined, 400],
+    ['GET', '/resources?subject=spiffe://a/b', undefined, undefined, 400],
+    ['GET', '/grants?subject=spiffe://a', undefined, undefined, 400],
   ] as const)('of %s %s', async (method, url, payload, type, status) => {
     const headers = type === undefined ? {} : { 'content-type': type };
     const refused = await callAdmin(house.app, url, {
@@ -233,5 +235,40 @@ describe('the list', () => {
     expect(names(await callAdmin(house.app, '/resources?text=%25'))).toEqual([]);
     expect(names(await callAdmin(house.app, '/grants?resource=inventory'))).toEqual(['readers']);
     expect(names(await callAdmin(house.app, '/grants?resource=b'))).toEqual([]);
+  });
+
+  it('of grants is filtered by a workload that they could be for', async () => {
+    const named = (name: string, subject: object): Body => ({
+      ...grant,
+      metadata: { name },
+      spec: { subjects: [subject], resource: 'inventory' },
+    });
+    await putPolicy(house.app, [
+      ...documents,
+      grant,
+      named('by-prefix', { prefix: 'spiffe://mintmark.test/c' }),
+      named('by-issuer', { issuer: 'cluster' }),
+    ]);
+    const of = async (id: string) => names(await callAdmin(house.app, `/grants?subject=spiffe://${id}`));
+    expect(await of('mintmark.test/a')).toEqual(['readers']);
+    expect(await of('mintmark.test/c/pod')).toEqual(['by-issuer', 'by-prefix']);
+    expect(await of('mintmark.test/c/pod/more')).toEqual(['by-prefix']);
+    expect(await of('prod.test/c/pod')).toEqual([]);
+    expect(names(await callAdmin(house.app, '/grants?subject=spiffe://mintmark.test/a&limit=1'))).toEqual([
+      'readers',
+    ]);
+  });
+
+  it('takes "_" and a name of 253 characters as they are', async () => {
+    const long = `l${'o'.repeat(251)}g`;
+    await putPolicy(house.app, [resource('a_b'), resource('axb'), resource(long)]);
+    expect(names(await callAdmin(house.app, '/resources?text=_'))).toEqual(['a_b']);
+    expect((await callAdmin(house.app, `/resources/${long}`)).json()).toEqual(resource(long));
+    const first = await callAdmin(house.app, '/resources?limit=3');
+    expect(names(first)).toEqual(['a_b', 'axb', long]);
+    expect(names(await callAdmin(house.app, `/resources?cursor=${first.json().next_cursor}`))).toEqual([
+      'of-file',
+    ]);
+    expect((await callAdmin(house.app, `/resources/${long}x`)).statusCode).toBe(414);
   });
 });
