@@ -48,9 +48,9 @@ const collections = [
 
 const json = 'application/json; charset=utf-8';
 
-const documentPageSchema = policySchema.extend({
-  next_cursor: z.string().optional().describe('Absent on the last page.'),
-});
+const documentPageSchema = policySchema
+  .extend({ next_cursor: z.string().optional().describe('Absent on the last page.') })
+  .meta({ id: 'DocumentPage' });
 
 /** Whoever changes a key source can be anyone. */
 function scopesToChange(kind: Kind): readonly AdminScope[] {

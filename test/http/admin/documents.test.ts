@@ -101,6 +101,39 @@ describe('one document', () => {
     expect((await remove(pathOf(body))).statusCode).toBe(204);
   });
 
+  it.each([...documents, grant].map((body) => [body.kind, body] as const))(
+    'leaves one event for each use of %s, the refused ones too',
+    async (kind, body) => {
+      if (kind === 'Grant') await put(resource('inventory'));
+      house.clock.set(house.clock.now() + 1000);
+      const since = new Date(house.clock.now()).toISOString();
+      const [stale, list] = [{ 'if-match': `"${'A'.repeat(43)}"` }, `/${collections[kind]}`];
+      await callAdmin(house.app, list);
+      await put(body, {}, '?dryRun=true');
+      await put(body, stale);
+      await put(body);
+      await callAdmin(house.app, pathOf(body));
+      await remove(pathOf(body), stale);
+      await remove(pathOf(body));
+      const { events } = (await callAdmin(house.app, `/audit-events?since=${since}`)).json();
+      const left = events.map((event: Body) => `${String(event.action).slice(6)} ${event.outcome}`);
+      const verbs = ['put permitted', 'put permitted', 'put refused', 'list permitted', 'read permitted'];
+      const expected = [...verbs, 'delete permitted', 'delete refused'];
+      expect(left.sort()).toEqual(expected.map((use) => `${list.slice(1)}.${use}`).sort());
+    },
+  );
+
+  it('is deleted only as If-Match names it', async () => {
+    const created = await put(resource('inventory'));
+    const stale = await remove('/resources/inventory', { 'if-match': `"${'A'.repeat(43)}"` });
+    expect(stale.json()).toMatchObject({ type: 'urn:mintmark:problem:etag-mismatch', status: 412 });
+    expect(await house.eventOf(stale.json().request_id)).toMatchObject({ reason: 'admin.revision_conflict' });
+    const headers = { 'if-match': String(created.headers.etag) };
+    expect((await remove('/resources/inventory', headers)).statusCode).toBe(204);
+    expect((await remove('/resources/inventory', headers)).statusCode).toBe(412); // it is gone, so it is not that one
+    expect((await remove('/resources/inventory')).statusCode).toBe(204);
+  });
+
   it('is read and written as YAML', async () => {
     await put(resource('inventory'));
     const yaml = await callAdmin(house.app, '/resources/inventory', {
