@@ -1,5 +1,10 @@
 /** `GET /admin/v1/audit-events`: pages, filters, what is refused, the export, and that each use leaves an event of its own. */
+import Fastify from 'fastify';
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { auditEventRoutes } from '../../../src/http/admin/audit-event-routes.ts';
+import type { Authorize } from '../../../src/http/admin/authorize.ts';
+import { AdminProblem } from '../../../src/http/admin/problem.ts';
 import { openHouse, type TestHouse, testAdminToken } from '../../support/house.ts';
 import { callAdmin, resource } from './admin-calls.ts';
 
@@ -112,6 +117,27 @@ describe('a refusal', () => {
   it('of a stranger', async () => {
     const refused = await list('', { authorization: 'Bearer wrong', ...lines });
     expect(refused.json()).toMatchObject({ type: 'urn:mintmark:problem:unauthorized', status: 401 });
+  });
+
+  it('of a caller whom the gate turns away, before anything is read', async () => {
+    const asked: unknown[] = [];
+    const app = Fastify();
+    app.setValidatorCompiler(validatorCompiler);
+    app.setSerializerCompiler(serializerCompiler);
+    const gate: Authorize =
+      (action, ...scopes) =>
+      async () => {
+        asked.push([action, scopes]);
+        throw new AdminProblem('forbidden');
+      };
+    const reading = () => Promise.reject(new Error('the audit was read'));
+    await app.register(auditEventRoutes(gate, { auditLog: { find: reading, list: reading } }));
+    for (const headers of [{}, lines]) {
+      expect((await app.inject({ url: '/audit-events', headers })).statusCode).toBe(403);
+    }
+    expect((await app.inject(`/audit-events/${id}`)).statusCode).toBe(403);
+    const list = ['admin.audit.list', ['audit:read']];
+    expect(asked).toEqual([list, list, ['admin.audit.read', ['audit:read']]]);
   });
 
   it('of an export in pages', async () => {
