@@ -5,7 +5,7 @@ import type { Grant, PolicySnapshot } from './snapshot.ts';
 
 /**
  * Grants whose `spiffeId`, `prefix`, `pattern` or `trustDomain` covers the ID, and those of an `issuer` whose template can
- * give it. What the issuer's `require` and its keys say of the workload is not looked at, nor whether a grant has ended.
+ * give it. What the issuer's `require` and its keys say of the workload is not looked at, nor a grant's condition, nor whether it has ended.
  */
 export function grantsForSubject(snapshot: PolicySnapshot, spiffeId: SpiffeId): readonly Grant[] {
   const vouching = issuersThatCanGive(snapshot, spiffeId);
