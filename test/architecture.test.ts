@@ -45,7 +45,7 @@ const layers: readonly {
     owns: /^http\//,
     mayImport: /^(core|http)\//,
     packages: /^(fastify|@fastify\/.+|fastify-type-provider-zod|zod)$/,
-    nodeModules: /^node:(crypto|fs|net|util)$/,
+    nodeModules: /^node:(crypto|fs|net|stream|util)$/,
   },
   {
     name: 'client', // is copied into other people's programs, so it needs nothing of ours

@@ -95,6 +95,8 @@ export interface AdminClient {
   rollBack(revision: number, options: { readonly dryRun: boolean }): Promise<PolicyReplaced>;
   /** The event, unread; undefined where there is none. */
   getAuditEvent(requestId: string): Promise<unknown>;
+  /** A page, unread. */
+  listAuditEvents(query: URLSearchParams): Promise<unknown>;
   /** The result, unread; of the document, where there is one, in place of the saved one. */
   checkIssuer(name: string, token: string, document?: unknown): Promise<unknown>;
 }
@@ -148,6 +150,7 @@ export async function openAdminClient(dependencies: CliDependencies): Promise<Ad
       return understand(replacedSchema, await call('POST', path));
     },
     getAuditEvent: (requestId) => call('GET', `/audit-events/${encodeURIComponent(requestId)}`),
+    listAuditEvents: (query) => call('GET', `/audit-events${query.size === 0 ? '' : `?${query}`}`),
     checkIssuer: (name, token, document) =>
       call('POST', `/issuers/${encodeURIComponent(name)}/check`, {
         headers: { 'content-type': 'application/json' },

@@ -1,6 +1,7 @@
 /** The commands and their options; each is a file under `commands/`. */
 import { Command, CommanderError } from 'commander';
 import { type ApplyOptions, apply, diff } from './commands/apply.ts';
+import { type AuditEventsOptions, auditEvents } from './commands/audit-events.ts';
 import { type CheckIssuerOptions, checkIssuer } from './commands/check-issuer.ts';
 import { migrate } from './commands/migrate.ts';
 import { policyRevisions, policyRollback } from './commands/policy.ts';
@@ -91,6 +92,19 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
     .argument('<request-id>', 'the request_id of the answer, or its x-request-id header')
     .action(async (requestId: string, _options, self: Command) =>
       finish(await why(dependencies, requestId, self.optsWithGlobals())),
+    );
+  program
+    .command('audit')
+    .description('Look at what happened.')
+    .copyInheritedSettings(program)
+    .command('events')
+    .description('List events, the newest first, each with the request id that why takes.')
+    .option('--identity <spiffe-id>', 'of this workload')
+    .option('--outcome <outcome>', 'permitted, refused or failed')
+    .option('--since <time>', 'at this time or later, as in 2026-01-31T08:00:00Z')
+    .option('--limit <count>', 'at most this many (default: 50)')
+    .action(async (_options, self: Command) =>
+      finish(await auditEvents(dependencies, self.optsWithGlobals<AuditEventsOptions>())),
     );
   program
     .command('issuer')

@@ -111,7 +111,7 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'server.rate_limited': 'the address had caused too many refusals',
   'server.overloaded': 'the server had too much to do',
   'server.draining': 'the server was shutting down',
-  'server.audit_unavailable': 'the audit could not be written, so nothing was released',
+  'server.audit_unavailable': 'the audit could not be written or read, so nothing was released',
   'server.replay_guard_unavailable': 'it could not be known whether the credential had been used before',
   'server.signer_unavailable': 'no signature could be made',
   'server.unexpected': 'something failed that should not: see the server’s log for this request id',

@@ -1,14 +1,22 @@
 /** Whether a grant's subject covers an identity; the rule that the index must agree with. */
 import type { IdentityFields } from './identity.ts';
 import type { Subject } from './policy/snapshot.ts';
-import { trustDomainOf } from './spiffe-id.ts';
+import { type SpiffeId, trustDomainOf } from './spiffe-id.ts';
 
 export function matchesSubject(subject: Subject, identity: IdentityFields): boolean {
-  if ('spiffeId' in subject) return identity.spiffeId === subject.spiffeId;
-  if ('prefix' in subject) return isUnder(identity.spiffeId, subject.prefix);
-  if ('pattern' in subject) return subject.compiled.covers(identity.spiffeId);
-  if ('trustDomain' in subject) return trustDomainOf(identity.spiffeId) === subject.trustDomain;
-  return issuerNameOf(identity) === subject.issuer;
+  if ('issuer' in subject) return issuerNameOf(identity) === subject.issuer;
+  return coversSpiffeId(subject, identity.spiffeId);
+}
+
+/** Of a subject that names IDs, not who vouches for them. */
+export function coversSpiffeId(
+  subject: Exclude<Subject, { readonly issuer: string }>,
+  spiffeId: SpiffeId,
+): boolean {
+  if ('spiffeId' in subject) return spiffeId === subject.spiffeId;
+  if ('prefix' in subject) return isUnder(spiffeId, subject.prefix);
+  if ('pattern' in subject) return subject.compiled.covers(spiffeId);
+  return trustDomainOf(spiffeId) === subject.trustDomain;
 }
 
 /** Whole segments, the prefix's own ID included: `…/a` covers `…/a` and `…/a/b`, never `…/ab`. */

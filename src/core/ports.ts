@@ -1,6 +1,6 @@
 /** What the core asks of the outside. Each port has one contract suite that every backend passes. */
 import type { TokenAlgorithm } from './algorithm.ts';
-import type { AuditEvent } from './audit.ts';
+import type { AuditEvent, Outcome } from './audit.ts';
 import type { Credential } from './credential.ts';
 import type { Identity } from './identity.ts';
 import type { StoredDocument } from './policy/document.ts';
@@ -166,8 +166,31 @@ export interface AuditSink {
   append(event: AuditEvent): Promise<void>;
 }
 
+/** What an event must be to be listed; what is absent leaves nothing out. */
+export interface AuditFilter {
+  readonly identity?: string | undefined;
+  readonly resource?: string | undefined;
+  readonly outcome?: Outcome | undefined;
+  readonly reason?: string | undefined;
+  readonly action?: string | undefined;
+  /** Milliseconds since the epoch: not before the one, and before the other. */
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+}
+
+/** Where an event stands among all: no two share it, and later events come before it. */
+export type AuditPosition = Pick<AuditEvent, 'at' | 'requestId'>;
+
+export interface AuditPage {
+  readonly limit: number;
+  /** The last event of the page before. */
+  readonly after?: AuditPosition | undefined;
+}
+
 export interface AuditLog {
   find(requestId: string): Promise<AuditEvent | undefined>;
+  /** The newest first; fewer than the limit only where there are no more. */
+  list(filter: AuditFilter, page: AuditPage): Promise<readonly AuditEvent[]>;
 }
 
 export interface FetchedDocument {

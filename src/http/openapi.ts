@@ -19,16 +19,26 @@ const zodToJsonConfig: NonNullable<
 const transform = createJsonSchemaTransform({ zodToJsonConfig });
 const addNamedSchemas = createJsonSchemaTransformObject({ zodToJsonConfig });
 
-/** Each named schema comes in two forms, as input and as output; only those that a route refers to stay. */
+/** Each named schema comes in two forms, as input and as output; only those that a route leads to stay. */
 const transformObject: SwaggerTransformObject = (document) => {
   const rendered = addNamedSchemas(document);
   if (!('components' in rendered) || rendered.components?.schemas === undefined) return rendered;
-  const paths = JSON.stringify(rendered.paths);
-  for (const name of Object.keys(rendered.components.schemas)) {
-    if (!paths.includes(`"#/components/schemas/${name}"`)) delete rendered.components.schemas[name];
+  const { schemas } = rendered.components;
+  const reached = new Set(namedWithin(rendered.paths));
+  for (const name of reached) {
+    for (const within of namedWithin(schemas[name])) reached.add(within); // which the loop then comes to
+  }
+  for (const name of Object.keys(schemas)) {
+    if (!reached.has(name)) delete schemas[name];
   }
   return rendered;
 };
+
+/** The names of the schemas that this part of the document refers to. */
+function namedWithin(part: unknown): readonly string[] {
+  const references = (JSON.stringify(part) ?? '').matchAll(/"#\/components\/schemas\/([^"]+)"/g);
+  return [...references].flatMap(([, name]) => (name === undefined ? [] : [name]));
+}
 
 const registerOpenapi: FastifyPluginAsync<HttpDependencies> = async (app, { settings }) => {
   await app.register(swagger, {

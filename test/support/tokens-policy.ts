@@ -70,6 +70,7 @@ export function trusting(...trusted: readonly (TrustedIssuer | TrustedDomain)[])
   }
   return {
     revision: 1,
+    trustDomain: ownTrustDomain,
     documents: [],
     warnings: [],
     issuers,

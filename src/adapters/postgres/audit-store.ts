@@ -1,9 +1,9 @@
 /** The audit in SQL: append only, by group commit. */
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import type { AuditEvent } from '../../core/audit.ts';
 import { OAuthError } from '../../core/error.ts';
 import { groupCommit } from '../../core/group-commit.ts';
-import type { AuditLog, AuditSink } from '../../core/ports.ts';
+import type { AuditFilter, AuditLog, AuditPage, AuditSink } from '../../core/ports.ts';
 import type { Database, PreparedStatement } from './database.ts';
 import { type Tables, timestamp } from './tables.ts';
 
@@ -63,10 +63,32 @@ export function auditStore(log: Database, sink: Database = log): AuditStore {
         .executeTakeFirst();
       return row?.event;
     },
+    list: async (filter, page) => {
+      const rows = await eventsQuery(log.kysely, filter, page).execute();
+      return rows.map(({ event }) => event);
+    },
     isEventsFault: isRowsFault,
     restore: (events) => sink.append(restoreEvents, [`[${events.map(toRow).join(',')}]`]),
     close: () => commits.close(),
   };
+}
+
+/** Goes on from a position, not from a count of rows, so that the last page costs what the first one does. */
+export function eventsQuery(kysely: Kysely<Tables>, filter: AuditFilter, { limit, after }: AuditPage) {
+  let query = kysely
+    .selectFrom('audit_events')
+    .select('event')
+    .orderBy('at', 'desc')
+    .orderBy('request_id', 'desc')
+    .limit(limit);
+  for (const column of ['identity', 'resource', 'outcome', 'reason', 'action'] as const) {
+    const wanted = filter[column];
+    if (wanted !== undefined) query = query.where(column, '=', wanted);
+  }
+  if (filter.since !== undefined) query = query.where('at', '>=', sql<Date>`${timestamp(filter.since)}`);
+  if (filter.until !== undefined) query = query.where('at', '<', sql<Date>`${timestamp(filter.until)}`);
+  if (after === undefined) return query;
+  return query.where(sql<boolean>`(at, request_id) < (${timestamp(after.at)}, ${after.requestId})`);
 }
 
 /** An event as a row of `insertEvents`, in JSON; made on arrival, so that an event that cannot be written fails alone. */

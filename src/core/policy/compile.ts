@@ -37,6 +37,7 @@ export function compilePolicy(
   const defaults = indexGrants(grants.filter((grant) => grant.isDefault));
   return {
     revision,
+    trustDomain: context.trustDomain,
     documents: storedFromSources(sources),
     warnings: problems.warnings(),
     issuers: Map.groupBy(issuers.sort(byName), (issuer) => issuer.issuerUrl),

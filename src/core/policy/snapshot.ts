@@ -86,6 +86,8 @@ export interface TrustedDomain {
 
 export interface PolicySnapshot {
   readonly revision: number;
+  /** Our own, in which the issuers' workloads have their IDs. */
+  readonly trustDomain: string;
   /** What was compiled, as its authors wrote it. */
   readonly documents: readonly StoredDocument[];
   /** What its authors should know, though nothing of it is refused. */

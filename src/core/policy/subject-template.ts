@@ -9,7 +9,7 @@ export interface SubjectTemplate {
   readonly source: string;
   /** The path that these claims give, from its first `/`; undefined where a claim is missing, ambiguous, not a string or not legal there. */
   render(claims: JsonObject): string | undefined;
-  /** False where no claims give this path. (Of a claim that stands twice, it looks at each place alone.) */
+  /** Whether some claims give this path. */
   canGive(path: string): boolean;
   readonly claimPaths: readonly string[];
   /** The segments before the first one that holds a placeholder: the part of the trust domain that is this template's own. */
@@ -146,26 +146,30 @@ function render(segments: readonly Segment[], claims: JsonObject): string | unde
   return path;
 }
 
+/** At most one segment is of open length, so each part of the path has one place in the template. */
 function canGive(segments: readonly Segment[], path: string): boolean {
   const [root, ...parts] = path.split('/');
   if (root !== '' || !parts.every(isPathSegment)) return false;
-  const many = segments.findIndex((segment) => segment.kind === 'many');
-  if (many === -1) {
-    return parts.length === segments.length && segments.every((segment, at) => fits(segment, parts[at]));
-  }
-  const after = segments.slice(many + 1);
-  return (
-    parts.length >= segments.length &&
-    segments.slice(0, many).every((segment, at) => fits(segment, parts[at])) &&
-    after.every((segment, at) => fits(segment, parts[parts.length - after.length + at]))
-  );
+  const spannedParts = parts.length - segments.length + 1;
+  const isSpanning = segments.some((segment) => segment.kind === 'many');
+  if (isSpanning ? spannedParts < 1 : spannedParts !== 1) return false;
+  const values = new Map<string, string>();
+  let at = 0;
+  return segments.every((segment) => {
+    const start = at;
+    at += segment.kind === 'many' ? spannedParts : 1;
+    const text = parts.slice(start, at).join('/');
+    if (segment.kind === 'literal') return text === segment.text;
+    const value = segment.kind === 'many' ? text : valueWithin(segment, text);
+    if (value === undefined || (values.get(segment.claim) ?? value) !== value) return false;
+    values.set(segment.claim, value);
+    return true;
+  });
 }
 
-function fits(segment: Segment, part: string | undefined): boolean {
-  if (part === undefined) return false;
-  if (segment.kind === 'literal') return part === segment.text;
-  if (segment.kind === 'many') return true;
-  const { before, after } = segment;
-  if (!part.startsWith(before) || !part.endsWith(after)) return false;
-  return isPathSegment(part.slice(before.length, Math.max(before.length, part.length - after.length)));
+function valueWithin({ before, after }: { before: string; after: string }, text: string): string | undefined {
+  if (text.length <= before.length + after.length) return undefined;
+  if (!text.startsWith(before) || !text.endsWith(after)) return undefined;
+  const value = text.slice(before.length, text.length - after.length);
+  return isPathSegment(value) ? value : undefined;
 }

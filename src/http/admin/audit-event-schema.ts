@@ -50,7 +50,23 @@ export const auditEventSchema = z
     actor: z.string().optional(),
     summary: z.string().optional(),
   })
-  .meta({ id: 'AuditEvent', description: 'One attempt: who asked for what, what was decided and why.' });
+  .meta({
+    id: 'AuditEvent',
+    description: 'One attempt: who asked for what, what was decided and why.',
+    examples: [
+      {
+        request_id: '01a20c23-ceb8-7e72-85e7-0faea66e54ce',
+        at: '2026-11-24T06:00:00.000Z',
+        outcome: 'refused',
+        action: 'token.exchange',
+        remote_address: '192.0.2.1',
+        identity: 'spiffe://prod.example/orders',
+        audience: 'https://inventory.internal.example',
+        reason: 'policy.no_grant',
+        error_code: 'invalid_target',
+      },
+    ],
+  });
 
 export type AuditEventBody = z.infer<typeof auditEventSchema>;
 

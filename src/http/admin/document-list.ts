@@ -11,6 +11,8 @@ export interface DocumentFilter {
   readonly text: string | undefined;
   /** The resource that a grant is for. */
   readonly resource: string | undefined;
+  /** The names that are looked for, where it is not all of them. */
+  readonly names: ReadonlySet<string> | undefined;
 }
 
 export interface DocumentPage {
@@ -27,7 +29,11 @@ export function listDocuments(
   const after = page.cursor === undefined ? '' : nameFromCursor(page.cursor);
   const found = all
     .filter(
-      (document) => document.kind === filter.kind && document.name > after && isWanted(document, filter),
+      (document) =>
+        document.kind === filter.kind &&
+        document.name > after &&
+        (filter.names?.has(document.name) ?? true) &&
+        isWanted(document, filter),
     )
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   const documents = found.slice(0, page.limit);

@@ -3,6 +3,9 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { ChangeOutcome } from '../../core/policy/book.ts';
 import type { Kind } from '../../core/policy/document.ts';
+import { grantsForSubject } from '../../core/policy/grants-for-subject.ts';
+import type { PolicySnapshot } from '../../core/policy/snapshot.ts';
+import { parseSpiffeId } from '../../core/spiffe-id.ts';
 import type { HttpDependencies } from '../dependencies.ts';
 import { type Authorize, callerOf, eventOf, markRecorded, permitOf, summarize } from './authorize.ts';
 import { createChangeDocument, documentEtag, findDocument } from './document-change.ts';
@@ -43,9 +46,9 @@ const collections = [
 
 const json = 'application/json; charset=utf-8';
 
-const documentPageSchema = policySchema.extend({
-  next_cursor: z.string().optional().describe('Absent on the last page.'),
-});
+const documentPageSchema = policySchema
+  .extend({ next_cursor: z.string().optional().describe('Absent on the last page.') })
+  .meta({ id: 'DocumentPage' });
 
 export function documentRoutes(
   authorize: Authorize,
@@ -79,11 +82,13 @@ export function documentRoutes(
         },
         async (request, reply) => {
           await policyBook.refresh(); // another replica may just have changed it
-          const { revision, documents } = policyBook.current();
+          const snapshot = policyBook.current();
+          const { revision, documents } = snapshot;
           const { label, text, limit, cursor, ...more } = request.query;
           const labels = label === undefined ? [] : [label].flat();
-          const { resource } = grantFilterSchema.parse(more);
-          const page = listDocuments(documents, { kind, labels, text, resource }, { limit, cursor });
+          const { resource, subject } = grantFilterSchema.parse(more);
+          const names = subject === undefined ? undefined : grantNamesFor(snapshot, subject);
+          const page = listDocuments(documents, { kind, labels, text, resource, names }, { limit, cursor });
           summarize(request, `listed ${page.documents.length} ${collection} at revision ${revision}`);
           return reply
             .header('cache-control', 'no-store')
@@ -236,6 +241,13 @@ export function documentRoutes(
       );
     }
   };
+}
+
+/** The names of the grants that a workload of this ID could have. */
+function grantNamesFor(snapshot: PolicySnapshot, subject: string): ReadonlySet<string> {
+  const spiffeId = parseSpiffeId(subject);
+  const grants = spiffeId === undefined ? [] : grantsForSubject(snapshot, spiffeId);
+  return new Set(grants.map(({ name }) => name));
 }
 
 /** One line for the audit. */

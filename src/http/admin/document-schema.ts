@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { type Kind, nameSchema } from '../../core/policy/document.ts';
 import { PolicyRefused } from '../../core/policy/refused.ts';
 import { documentLabel, documentName, type PolicySource } from '../../core/policy/source.ts';
+import { spiffeIdSchema } from './spiffe-id-schema.ts';
 
 const etagSchema = z
   .string()
@@ -26,6 +27,9 @@ const listQuery = z.strictObject({
 /** What only grants can be looked up by. */
 export const grantFilterSchema = z.object({
   resource: nameSchema.optional().describe('The resource that the grant is for.'),
+  subject: spiffeIdSchema
+    .optional()
+    .describe('A SPIFFE ID that a subject of the grant covers, or that its issuer’s template can give.'),
 });
 const grantListQuery = listQuery.extend(grantFilterSchema.shape);
 
@@ -36,7 +40,7 @@ export const putHeaders = z.looseObject({
 });
 export const deleteHeaders = z.looseObject({ 'if-match': etagSchema });
 
-/** The query of a list: grants can also be looked up by their resource. */
+/** The query of a list: grants can also be looked up by their resource and subject. */
 export function listQueryOf(kind: Kind) {
   return kind === 'Grant' ? grantListQuery : listQuery;
 }

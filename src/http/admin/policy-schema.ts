@@ -6,17 +6,32 @@ import { documentSchemas, type Kind, kinds, type StoredDocument } from '../../co
 import { policyProblemSchema } from './problem.ts';
 
 const kindSchema = z.enum(Object.keys(documentSchemas) as [Kind, ...Kind[]]);
-const namedSchema = z.object({ kind: kindSchema, name: z.string() });
+const namedSchema = z.object({ kind: kindSchema, name: z.string() }).meta({ id: 'DocumentName' });
 
-export const documentSchema = z
-  .record(z.string(), z.unknown())
-  .describe(`A document of apiVersion mintmark/v1 and kind ${kinds.join(', ')}.`);
-
-export const policySchema = z.object({
-  revision: z.int(),
-  documents: z.array(documentSchema).describe('As their authors wrote them.'),
-  managed_by_file: z.array(namedSchema).describe('Documents that only the operator’s file may change.'),
+export const documentSchema = z.record(z.string(), z.unknown()).meta({
+  id: 'PolicyDocument',
+  description: `A document of apiVersion mintmark/v1 and kind ${kinds.join(', ')}.`,
+  examples: [
+    {
+      apiVersion: 'mintmark/v1',
+      kind: 'Grant',
+      metadata: { name: 'orders-reads-inventory' },
+      spec: {
+        subjects: [{ prefix: 'spiffe://prod.example/orders' }],
+        resource: 'inventory',
+        scopes: ['items:read'],
+      },
+    },
+  ],
 });
+
+export const policySchema = z
+  .object({
+    revision: z.int(),
+    documents: z.array(documentSchema).describe('As their authors wrote them.'),
+    managed_by_file: z.array(namedSchema).describe('Documents that only the operator’s file may change.'),
+  })
+  .meta({ id: 'Policy' });
 
 export const policyBodySchema = z
   .strictObject({
@@ -24,27 +39,31 @@ export const policyBodySchema = z
     revision: z.int().optional().describe('As in `If-Match`: the revision that the change was made on.'),
     managed_by_file: z.array(z.unknown()).optional().describe('Ignored, so that what GET gives can be sent.'),
   })
-  .describe('JSON; or the same documents as YAML.');
+  .describe('JSON of at most 16 MiB; or the same documents as YAML of at most 256 KiB.');
 
-export const diffSchema = z.object({
-  added: z.array(namedSchema),
-  removed: z.array(namedSchema),
-  changed: z.array(
-    namedSchema.extend({
-      fields: z.array(
-        z.object({ field: z.string(), before: z.unknown().optional(), after: z.unknown().optional() }),
-      ),
-    }),
-  ),
-});
+export const diffSchema = z
+  .object({
+    added: z.array(namedSchema),
+    removed: z.array(namedSchema),
+    changed: z.array(
+      namedSchema.extend({
+        fields: z.array(
+          z.object({ field: z.string(), before: z.unknown().optional(), after: z.unknown().optional() }),
+        ),
+      }),
+    ),
+  })
+  .meta({ id: 'PolicyDiff' });
 
-export const replacedSchema = z.object({
-  revision: z.int().describe('In force now; after a dry run, the one before.'),
-  diff: diffSchema,
-  warnings: z
-    .array(policyProblemSchema)
-    .describe('What the authors of the whole policy should know, though it is taken.'),
-});
+export const replacedSchema = z
+  .object({
+    revision: z.int().describe('In force now; after a dry run, the one before.'),
+    diff: diffSchema,
+    warnings: z
+      .array(policyProblemSchema)
+      .describe('What the authors of the whole policy should know, though it is taken.'),
+  })
+  .meta({ id: 'PolicyReplaced' });
 
 export const ifMatchSchema = z
   .string()

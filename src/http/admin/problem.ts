@@ -66,12 +66,14 @@ const problems = {
 
 export type ProblemSlug = keyof typeof problems;
 
-export const policyProblemSchema = z.object({
-  document: z.string().describe('Kind and name, as in `Grant/orders`.'),
-  field: z.string().describe('As in `spec.scopes[0]`; empty for the document itself.'),
-  line: z.int().optional().describe('1-based line of the YAML that was sent.'),
-  message: z.string(),
-});
+export const policyProblemSchema = z
+  .object({
+    document: z.string().describe('Kind and name, as in `Grant/orders`.'),
+    field: z.string().describe('As in `spec.scopes[0]`; empty for the document itself.'),
+    line: z.int().optional().describe('1-based line of the YAML that was sent.'),
+    message: z.string(),
+  })
+  .meta({ id: 'PolicyProblem', description: 'Where the policy has a mistake, and what to mend.' });
 
 export const problemSchema = z
   .object({

@@ -35,7 +35,7 @@ describe('a YAML document', () => {
   it.each([
     ['a billion laughs', laughs.join('\n')],
     ['lists 100000 deep', '['.repeat(100_000)],
-    ['mappings 2000 deep', Array.from({ length: 2000 }, (_, depth) => `${' '.repeat(depth)}a:`).join('\n')],
+    ['mappings 700 deep', Array.from({ length: 700 }, (_, depth) => `${' '.repeat(depth)}a:`).join('\n')],
     ['a tag that would make an object', 'a: !!js/function "function () {}"'],
     ['a name twice', 'apiVersion: mintmark/v1\nkind: Grant\nkind: Resource\n'],
     ['a key that is a list', '[a, b]: c'],
@@ -50,6 +50,34 @@ describe('a YAML document', () => {
     expect(event).toMatchObject({ outcome: 'refused', reason: 'admin.policy_refused', actor: 'bootstrap' });
     expect(house.log()).not.toContain('"level":50');
   });
+});
+
+describe('a long body', () => {
+  const yaml = (bytes: number) => {
+    const start = `apiVersion: mintmark/v1\nkind: Resource\nmetadata: { name: long }\nspec: { audience: https://long.test } # é`;
+    return `${start}${'x'.repeat(bytes - Buffer.byteLength(start))}`;
+  };
+  const limit = 256 * 1024;
+  const send = (path: string, type: string, payload: string) =>
+    callAdmin(house.app, path, { method: 'PUT', headers: { 'content-type': type }, payload });
+
+  it.each(['/policy?dryRun=true', '/resources/long?dryRun=true'])(
+    'of YAML is refused on %s past 256 KiB, with a word of JSON, which may be longer',
+    async (path) => {
+      expect((await send(path, 'application/yaml', yaml(limit))).statusCode).toBe(200);
+      const refused = await send(path, 'application/yaml', yaml(limit + 1));
+      expect(refused.json()).toMatchObject({
+        type: 'urn:mintmark:problem:payload-too-large',
+        status: 413,
+        detail: expect.stringContaining('as JSON'),
+      });
+      expect(await house.eventOf(refused.json().request_id)).toMatchObject({ reason: 'request.too_large' });
+      const document = resource('long');
+      const json = JSON.stringify(path.startsWith('/policy') ? { documents: [document] } : document);
+      const long = `${json}${' '.repeat(limit)}`;
+      expect((await send(path, 'application/json', long)).statusCode).toBe(200);
+    },
+  );
 });
 
 describe('a JSON document', () => {

@@ -223,6 +223,45 @@ describe('mintmark token and mintmark why', () => {
   });
 });
 
+describe('mintmark audit events', () => {
+  beforeEach(() => house.clock.set(house.clock.now() + 1000)); // later than the events before it
+  it('finds the request that was refused, as a line that holds what why asks for', async () => {
+    const input = await story.platformToken();
+    const args = ['token', '--audience', 'beta', '--credential-file', '-'];
+    const refused = await runCli(args, { environment, input });
+    const requestId = /mintmark why (\S+)/.exec(refused.err)?.[1] ?? '';
+    const identity = 'spiffe://mintmark.test/cluster/ns/payments/sa/api';
+    const filters = ['--outcome', 'refused', '--identity', identity, '--since', '2020-01-01T00:00:00Z'];
+
+    const found = await runCli(['audit', 'events', ...filters, '--limit', '1'], { environment });
+    expect(found.exitCode).toBe(0);
+    expect(found.out).toMatch(
+      new RegExp(`^\\S+Z refused {3}${requestId} ${identity} → beta: policy\\.no_grant\\n$`),
+    );
+    const json = await runCli(['audit', 'events', ...filters, '--json'], { environment });
+    expect(JSON.parse(json.out).events[0]).toMatchObject({ request_id: requestId, identity });
+    const nobody = await runCli(['audit', 'events', '--identity', `${identity}/none`], { environment });
+    expect(nobody).toMatchObject({ exitCode: 0, out: '', err: 'nothing matches\n' });
+  });
+
+  it('shows what admins did, and says where there is more', async () => {
+    await callAdmin(house.app, '/status');
+    const result = await runCli(['audit', 'events', '--limit', '1'], { environment });
+    expect(result.out).toMatch(/^\S+Z permitted \S{36} bootstrap admin\.status\.read \(read the status\)\n$/);
+    expect(result.err).toContain('older events match too');
+  });
+
+  it.each([
+    ['an unknown outcome', ['--outcome', 'lost']],
+    ['a time without an offset', ['--since', '2026-01-01T00:00:00']],
+    ['more than a page', ['--limit', '201']],
+  ])('exits with 1 on %s', async (_name, args) => {
+    const result = await runCli(['audit', 'events', ...args], { environment });
+    expect(result).toMatchObject({ exitCode: 1, out: '' });
+    expect(result.err).toContain(args[0]?.slice(2));
+  });
+});
+
 describe('the admin token', () => {
   it('comes from a file, or from the data folder of an embedded server', async () => {
     const tokenFile = join(folder, 'token');

@@ -101,6 +101,39 @@ describe('one document', () => {
     expect((await remove(pathOf(body))).statusCode).toBe(204);
   });
 
+  it.each([...documents, grant].map((body) => [body.kind, body] as const))(
+    'leaves one event for each use of %s, the refused ones too',
+    async (kind, body) => {
+      if (kind === 'Grant') await put(resource('inventory'));
+      house.clock.set(house.clock.now() + 1000);
+      const since = new Date(house.clock.now()).toISOString();
+      const [stale, list] = [{ 'if-match': `"${'A'.repeat(43)}"` }, `/${collections[kind]}`];
+      await callAdmin(house.app, list);
+      await put(body, {}, '?dryRun=true');
+      await put(body, stale);
+      await put(body);
+      await callAdmin(house.app, pathOf(body));
+      await remove(pathOf(body), stale);
+      await remove(pathOf(body));
+      const { events } = (await callAdmin(house.app, `/audit-events?since=${since}`)).json();
+      const left = events.map((event: Body) => `${String(event.action).slice(6)} ${event.outcome}`);
+      const verbs = ['put permitted', 'put permitted', 'put refused', 'list permitted', 'read permitted'];
+      const expected = [...verbs, 'delete permitted', 'delete refused'];
+      expect(left.sort()).toEqual(expected.map((use) => `${list.slice(1)}.${use}`).sort());
+    },
+  );
+
+  it('is deleted only as If-Match names it', async () => {
+    const created = await put(resource('inventory'));
+    const stale = await remove('/resources/inventory', { 'if-match': `"${'A'.repeat(43)}"` });
+    expect(stale.json()).toMatchObject({ type: 'urn:mintmark:problem:etag-mismatch', status: 412 });
+    expect(await house.eventOf(stale.json().request_id)).toMatchObject({ reason: 'admin.revision_conflict' });
+    const headers = { 'if-match': String(created.headers.etag) };
+    expect((await remove('/resources/inventory', headers)).statusCode).toBe(204);
+    expect((await remove('/resources/inventory', headers)).statusCode).toBe(412); // it is gone, so it is not that one
+    expect((await remove('/resources/inventory')).statusCode).toBe(204);
+  });
+
   it('is read and written as YAML', async () => {
     await put(resource('inventory'));
     const yaml = await callAdmin(house.app, '/resources/inventory', {
@@ -191,6 +224,8 @@ describe('a refusal', () => {
     ['GET', '/resources?text=a%00', undefined, undefined, 400],
     ['GET', '/resources?cursor=Li4v', undefined, undefined, 400],
     ['GET', '/resources?resource=a', undefined, undefined, 400],
+    ['GET', '/resources?subject=spiffe://a/b', undefined, undefined, 400],
+    ['GET', '/grants?subject=spiffe://a', undefined, undefined, 400],
   ] as const)('of %s %s', async (method, url, payload, type, status) => {
     const headers = type === undefined ? {} : { 'content-type': type };
     const refused = await callAdmin(house.app, url, {
@@ -233,5 +268,40 @@ describe('the list', () => {
     expect(names(await callAdmin(house.app, '/resources?text=%25'))).toEqual([]);
     expect(names(await callAdmin(house.app, '/grants?resource=inventory'))).toEqual(['readers']);
     expect(names(await callAdmin(house.app, '/grants?resource=b'))).toEqual([]);
+  });
+
+  it('of grants is filtered by a workload that they could be for', async () => {
+    const named = (name: string, subject: object): Body => ({
+      ...grant,
+      metadata: { name },
+      spec: { subjects: [subject], resource: 'inventory' },
+    });
+    await putPolicy(house.app, [
+      ...documents,
+      grant,
+      named('by-prefix', { prefix: 'spiffe://mintmark.test/c' }),
+      named('by-issuer', { issuer: 'cluster' }),
+    ]);
+    const of = async (id: string) => names(await callAdmin(house.app, `/grants?subject=spiffe://${id}`));
+    expect(await of('mintmark.test/a')).toEqual(['readers']);
+    expect(await of('mintmark.test/c/pod')).toEqual(['by-issuer', 'by-prefix']);
+    expect(await of('mintmark.test/c/pod/more')).toEqual(['by-prefix']);
+    expect(await of('prod.test/c/pod')).toEqual([]);
+    expect(names(await callAdmin(house.app, '/grants?subject=spiffe://mintmark.test/a&limit=1'))).toEqual([
+      'readers',
+    ]);
+  });
+
+  it('takes "_" and a name of 253 characters as they are', async () => {
+    const long = `l${'o'.repeat(251)}g`;
+    await putPolicy(house.app, [resource('a_b'), resource('axb'), resource(long)]);
+    expect(names(await callAdmin(house.app, '/resources?text=_'))).toEqual(['a_b']);
+    expect((await callAdmin(house.app, `/resources/${long}`)).json()).toEqual(resource(long));
+    const first = await callAdmin(house.app, '/resources?limit=3');
+    expect(names(first)).toEqual(['a_b', 'axb', long]);
+    expect(names(await callAdmin(house.app, `/resources?cursor=${first.json().next_cursor}`))).toEqual([
+      'of-file',
+    ]);
+    expect((await callAdmin(house.app, `/resources/${long}x`)).statusCode).toBe(414);
   });
 });

@@ -103,6 +103,28 @@ describe('a subject template', () => {
   });
 });
 
+describe('the paths that a template can give', () => {
+  it.each([
+    ['/prod/{sub}', '/prod/a', true],
+    ['/prod/{sub}', '/prod/a/b', false],
+    ['/prod/{sub}', '/prod', false],
+    ['/prod/{sub}', '/other/a', false],
+    ['/prod/ns-{ns}.x', '/prod/ns-a.x', true],
+    ['/prod/ns-{ns}.x', '/prod/ns-.x', false],
+    ['/prod/ns-{ns}.x', '/prod/ns-...x', false], // its value would be "..", which no segment is made of
+    ['/prod/ab{a}ba', '/prod/aba', false],
+    ['/prod/{a|path}/x', '/prod/a/b/x', true],
+    ['/prod/{a|path}/x', '/prod/x', false],
+    ['/prod/{a|path}/x', '/prod/x/x', true],
+    ['/prod/{a}/{a}', '/prod/b/b', true],
+    ['/prod/{a}/{a}', '/prod/b/c', false],
+    ['/prod/{a|path}/y/{a}', '/prod/b/y/b', true],
+    ['/prod/{a|path}/y/{a}', '/prod/b/c/y/b', false],
+  ])('%s and %s', (template, path, expected) => {
+    expect(parseSubjectTemplate(template, 'prod').canGive(path)).toBe(expected);
+  });
+});
+
 describe('injectivity', () => {
   /** Templates over the claims a, b and c, with at most one that spans, and literals that look like values. */
   const literal = fc.stringMatching(/^[ab.-]{1,2}$/).filter(isPathSegment);
@@ -138,6 +160,21 @@ describe('injectivity', () => {
       { numRuns: 5000 },
     );
     expect(equalPaths).toBeGreaterThan(0); // the property has been put to the test
+  });
+
+  it('gives no path that it does not know to be its own', () => {
+    let given = 0;
+    fc.assert(
+      fc.property(template, claims, (text, values) => {
+        const parsed = parseSubjectTemplate(text, 'own');
+        const path = parsed.render({ ...values });
+        if (path === undefined) return;
+        given += 1;
+        expect(parsed.canGive(path)).toBe(true);
+      }),
+      { numRuns: 500 },
+    );
+    expect(given).toBeGreaterThan(0);
   });
 
   it('renders only legal paths', () => {
