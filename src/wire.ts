@@ -19,6 +19,7 @@ import { openWorkloadApi } from './adapters/workload-api/open.ts';
 import type { Config } from './config.ts';
 import { tokenEndpointOf } from './core/discovery.ts';
 import { createExchange } from './core/exchange.ts';
+import { createExplain } from './core/explain.ts';
 import { createPolicyBook, type PolicyBook } from './core/policy/book.ts';
 import { describeProblem } from './core/policy/refused.ts';
 import { type Clock, RevisionConflict } from './core/ports.ts';
@@ -29,7 +30,9 @@ import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { openKeySets } from './credentials/jwks.ts';
 import { openLastGoods } from './credentials/last-good.ts';
 import { platforms } from './credentials/platforms/index.ts';
+import { createSuppose } from './credentials/suppose.ts';
 import { createVerifier } from './credentials/verify.ts';
+import { createVerifyWithoutCalls } from './credentials/verify-without-calls.ts';
 import { drainBeforeClose } from './drain.ts';
 import { buildApp } from './http/app.ts';
 import type { ReadinessCheck } from './http/dependencies.ts';
@@ -159,6 +162,7 @@ async function assemble(
       clock,
       exchange,
       checkIssuer: createCheckIssuer(verify, verifierOptions),
+      explain: createExplain(createVerifyWithoutCalls(verifierOptions), createSuppose(config)),
       keyRing,
       policyBook,
       readPolicyText,

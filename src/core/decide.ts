@@ -1,7 +1,14 @@
 /** May this identity have that token? Pure and total: the same answer for the exchange, `explain` and policy tests. */
 import { addedClaims } from './added-claims.ts';
 import type { Check } from './audit.ts';
-import { checkLifetime, checkResource, checkScopes, explainNoGrant, grantChecks } from './decision-trace.ts';
+import {
+  checkLifetime,
+  checkResource,
+  checkScopes,
+  explainNoGrant,
+  explainScopes,
+  grantChecks,
+} from './decision-trace.ts';
 import type { Reason } from './error.ts';
 import type { IdentityFields } from './identity.ts';
 import type { JsonObject } from './json.ts';
@@ -58,7 +65,10 @@ export function decide(
   const permitted = new Set(matching.flatMap((grant) => [...grant.scopes]));
   const scopes = [...new Set(request.scopes ?? matching.flatMap((grant) => grant.defaultScopes))];
   const scopeCheck = checkScopes(scopes, permitted);
-  if (!scopeCheck.ok) return refused('policy.scope_not_permitted', [...trace, scopeCheck]);
+  if (!scopeCheck.ok) {
+    const why = explainScopes(identity, resource, matching, scopes, policy);
+    return refused('policy.scope_not_permitted', [...trace, ...why, scopeCheck]);
+  }
 
   const grants =
     scopes.length === 0

@@ -1,5 +1,6 @@
 /** What the HTTP layer is given by `wire.ts`; routes take it as their plugin options and import no adapter. */
 import type { Exchange } from '../core/exchange.ts';
+import type { Explain } from '../core/explain.ts';
 import type { CheckIssuer } from '../core/issuer-check.ts';
 import type { PolicyBook } from '../core/policy/book.ts';
 import type { StoredDocument } from '../core/policy/document.ts';
@@ -33,6 +34,7 @@ export interface HttpDependencies {
   readonly clock: Clock;
   readonly exchange: Exchange;
   readonly checkIssuer: CheckIssuer;
+  readonly explain: Explain;
   readonly keyRing: KeyRing;
   readonly policyBook: PolicyBook;
   readonly readPolicyText: (text: string, options: { managedBy: 'rest' }) => readonly PolicySource[];

@@ -1,5 +1,5 @@
 /** Reads each document against its schema and finds out which names the policy declares. */
-import { isJsonObject } from '../json.ts';
+import { findUnsafe, isJsonObject } from '../json.ts';
 import {
   apiVersion,
   documentSchemas,
@@ -14,7 +14,7 @@ import {
 import { quote, suggest } from './nearest-word.ts';
 import { type Problems, placeOf } from './problems.ts';
 import { describeIssues } from './schema-sentences.ts';
-import { documentName, type FieldPath, type PolicySource } from './source.ts';
+import { documentName, type PolicySource } from './source.ts';
 
 export interface Checked<D extends PolicyDocument> {
   readonly source: PolicySource;
@@ -29,8 +29,6 @@ export interface CheckedPolicy {
   /** Whether a document of that name is there, even if something else is wrong with it: one mistake, one problem. */
   declares(kind: Kind, name: string): boolean;
 }
-
-const maxDepth = 16;
 
 /** Reads all documents; what is wrong goes to `problems`, and a document that does not fit its schema is left out. */
 export function checkDocuments(sources: readonly PolicySource[], problems: Problems): CheckedPolicy {
@@ -73,7 +71,7 @@ function readDocument(source: PolicySource, problems: Problems): PolicyDocument 
     problems.add(source, [], `a policy document is a mapping with apiVersion, kind, metadata and spec`);
     return undefined;
   }
-  const unsafe = findUnsafe(value, []);
+  const unsafe = findUnsafe(value);
   if (unsafe !== undefined) {
     problems.add(source, unsafe, 'a document holds no field named __proto__ and no more than 16 levels');
     return undefined;
@@ -100,25 +98,4 @@ function kindSentence(kind: unknown): string {
   if (kind === 'PolicyTest') return 'a PolicyTest is run, never stored: keep it out of the policy itself';
   if (typeof kind !== 'string') return `is missing: write ${kinds.join(', ')}`;
   return `unknown kind ${quote(kind)}: ${suggest(kind, kinds)}`;
-}
-
-/** Where zod would pass over a field in silence, or recursion over the value could be driven too deep. */
-function findUnsafe(value: unknown, path: FieldPath): FieldPath | undefined {
-  if (typeof value !== 'object' || value === null) return undefined;
-  if (path.length > maxDepth) return path;
-  if (Array.isArray(value)) {
-    for (const [index, item] of value.entries()) {
-      if (typeof item !== 'object') continue;
-      const found = findUnsafe(item, [...path, index]);
-      if (found !== undefined) return found;
-    }
-    return undefined;
-  }
-  for (const [key, item] of Object.entries(value)) {
-    if (key === '__proto__') return [...path, key];
-    if (typeof item !== 'object') continue;
-    const found = findUnsafe(item, [...path, key]);
-    if (found !== undefined) return found;
-  }
-  return undefined;
 }

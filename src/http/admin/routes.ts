@@ -5,6 +5,7 @@ import type { HttpDependencies } from '../dependencies.ts';
 import { auditEventRoutes } from './audit-event-routes.ts';
 import { installAuthorization } from './authorize.ts';
 import { documentRoutes } from './document-routes.ts';
+import { explainRoutes } from './explain-routes.ts';
 import { issuerCheckRoutes } from './issuer-check-routes.ts';
 import { policyRoutes } from './policy-routes.ts';
 import { AdminProblem, sendProblem } from './problem.ts';
@@ -20,5 +21,6 @@ export const adminRoutes: FastifyPluginAsync<HttpDependencies> = async (app, dep
   await app.register(policyRoutes(authorize, dependencies));
   await app.register(auditEventRoutes(authorize, dependencies));
   await app.register(issuerCheckRoutes(authorize, dependencies));
+  await app.register(explainRoutes(authorize, dependencies));
   await app.register(statusRoutes(authorize, dependencies));
 };

@@ -214,6 +214,7 @@ async function openAdminAlone() {
     clock,
     exchange: unused,
     checkIssuer: unused,
+    explain: unused,
     keyRing: { signer: unused, publicKeys: unused },
     policyBook,
     readPolicyText: unused,
