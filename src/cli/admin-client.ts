@@ -79,6 +79,8 @@ export interface AdminClient {
   getAuditEvent(requestId: string): Promise<unknown>;
   /** The result, unread. */
   checkIssuer(name: string, token: string): Promise<unknown>;
+  /** The answer, unread. */
+  explain(question: unknown): Promise<unknown>;
 }
 
 const timeoutMillis = 60_000;
@@ -124,6 +126,11 @@ export async function openAdminClient(dependencies: CliDependencies): Promise<Ad
       call('POST', `/issuers/${encodeURIComponent(name)}/check`, {
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ token }),
+      }),
+    explain: (question) =>
+      call('POST', '/explain', {
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(question),
       }),
   };
 }

@@ -50,21 +50,39 @@ export interface Explanation {
 export type Explain = (question: Question, policy: PolicySnapshot, nowMillis: number) => Promise<Explanation>;
 
 export function createExplain(verify: VerifyWithoutCalls, suppose: Suppose): Explain {
-  return async ({ given, audience, scope }, policy, nowMillis) => {
+  return async ({ given, ...asked }, policy, nowMillis) => {
+    if (!('credential' in given)) return explainSupposed({ given, ...asked }, suppose, policy, nowMillis);
     try {
-      const scopes = parseScope(scope);
-      const identity =
-        'credential' in given
-          ? await verify(given.credential, policy, nowMillis)
-          : suppose(given, policy, nowMillis);
+      const scopes = parseScope(asked.scope);
+      const identity = await verify(given.credential, policy, nowMillis);
       if (identity === undefined) return { outcome: 'unchecked', detail: onlyAnExchange, grants: [] };
-      return explainDecision(identity, { audience, scopes }, policy, nowMillis);
+      return explainDecision(identity, { audience: asked.audience, scopes }, policy, nowMillis);
     } catch (error) {
-      if (!(error instanceof OAuthError)) throw error;
-      const { reason, detail } = error;
-      return { outcome: 'refused', reason, ...(detail === undefined ? {} : { detail }), grants: [] };
+      return refusedBy(error);
     }
   };
+}
+
+/** The same for what is only supposed: at once, and without a server. */
+export function explainSupposed(
+  { given, audience, scope }: Question & { readonly given: Supposed },
+  suppose: Suppose,
+  policy: PolicySnapshot,
+  nowMillis: number,
+): Explanation {
+  try {
+    const scopes = parseScope(scope);
+    const identity = suppose(given, policy, nowMillis);
+    return explainDecision(identity, { audience, scopes }, policy, nowMillis);
+  } catch (error) {
+    return refusedBy(error);
+  }
+}
+
+function refusedBy(error: unknown): Explanation {
+  if (!(error instanceof OAuthError)) throw error;
+  const { reason, detail } = error;
+  return { outcome: 'refused', reason, ...(detail === undefined ? {} : { detail }), grants: [] };
 }
 
 const onlyAnExchange = 'the platform itself must be asked about this credential, which only an exchange does';

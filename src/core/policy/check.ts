@@ -1,4 +1,5 @@
 /** Reads each document against its schema and finds out which names the policy declares. */
+import type { z } from 'zod';
 import { findUnsafe, isJsonObject } from '../json.ts';
 import {
   apiVersion,
@@ -50,7 +51,7 @@ export function checkDocuments(sources: readonly PolicySource[], problems: Probl
       }
       declared.set(key, source);
     }
-    const document = readDocument(source, problems);
+    const document = readDocument(source, documentSchemas, problems);
     if (document?.kind === 'Issuer') issuers.push({ source, document });
     else if (document?.kind === 'TrustDomain') trustDomains.push({ source, document });
     else if (document?.kind === 'Resource') resources.push({ source, document });
@@ -65,7 +66,12 @@ export function checkDocuments(sources: readonly PolicySource[], problems: Probl
   };
 }
 
-function readDocument(source: PolicySource, problems: Problems): PolicyDocument | undefined {
+/** The document, of one of the kinds that have a schema here; undefined where `problems` says what is wrong with it. */
+export function readDocument<Schemas extends Readonly<Record<string, z.ZodType>>>(
+  source: PolicySource,
+  schemas: Schemas,
+  problems: Problems,
+): z.infer<Schemas[keyof Schemas]> | undefined {
   const { value } = source;
   if (!isJsonObject(value)) {
     problems.add(source, [], `a policy document is a mapping with apiVersion, kind, metadata and spec`);
@@ -80,14 +86,14 @@ function readDocument(source: PolicySource, problems: Problems): PolicyDocument 
     problems.add(source, ['apiVersion'], `must be ${apiVersion}`);
     return undefined;
   }
-  const kind = kinds.find((known) => known === value.kind);
-  if (kind === undefined) {
-    problems.add(source, ['kind'], kindSentence(value.kind));
+  const { kind } = value;
+  const schema = typeof kind === 'string' && Object.hasOwn(schemas, kind) ? schemas[kind] : undefined;
+  if (schema === undefined) {
+    problems.add(source, ['kind'], kindSentence(kind));
     return undefined;
   }
-  const schema = documentSchemas[kind];
   const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) return parsed.data as z.infer<Schemas[keyof Schemas]>;
   for (const { path, message } of describeIssues(parsed.error.issues, schema, value)) {
     problems.add(source, path, message);
   }

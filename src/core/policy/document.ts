@@ -13,7 +13,7 @@ export const nameSchema = z
 const durationUnits = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 
 /** `90s`, `5m`, `1h`, `30d`; seconds after parsing. */
-const durationSchema = z
+export const durationSchema = z
   .string()
   .regex(/^[1-9][0-9]{0,6}[smhd]$/, 'a duration is a whole number and a unit: 90s, 5m, 1h, 30d')
   .transform(
@@ -29,7 +29,7 @@ const scopeSchema = z
     'a scope is printable ASCII without space, double quote or backslash',
   );
 
-const metadataSchema = z.strictObject({
+export const metadataSchema = z.strictObject({
   name: nameSchema,
   labels: z.record(z.string().max(128), z.string().max(256)).optional(),
 });
