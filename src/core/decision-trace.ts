@@ -8,7 +8,7 @@ const maxGrantChecks = 24;
 const maxScopeChecks = 8;
 const maxNearestGrants = 8;
 /** How many grants of a resource a refusal looks at for the nearest ones: it must not cost more where there are more. */
-const maxLookedAt = 100;
+const maxLookedAt = 64;
 const maxTextLength = 256;
 
 export function checkResource(audience: string, resource: Resource | undefined): Check {
@@ -105,14 +105,14 @@ export function nearestGrants(
   const issuer = issuerNameOf(identity);
   const actual = issuer === undefined ? identity.spiffeId : `${identity.spiffeId} (issuer ${issuer})`;
   return grants
-    .map((grant) => ({ grant, subjects: nearestSubjects(identity, grant) }))
-    .sort((a, b) => nearnessOf(b.subjects, identity) - nearnessOf(a.subjects, identity))
+    .map((grant) => ({ grant, nearness: nearnessOf(grant, identity) }))
+    .sort((a, b) => b.nearness - a.nearness)
     .slice(0, limit)
-    .map(({ grant, subjects }) => ({
+    .map(({ grant }) => ({
       check: 'grant.subject',
       grant: grant.name,
       ok: false,
-      expected: clip(subjects.map(describeSubject).join(' or ')),
+      expected: clip(nearestSubjects(grant, identity).map(describeSubject).join(' or ')),
       actual: clip(actual),
     }));
 }
@@ -120,22 +120,27 @@ export function nearestGrants(
 const maxSubjectsLookedAt = 16;
 const maxSubjectsNamed = 4;
 
-function nearestSubjects(identity: IdentityFields, { subjects }: Grant): readonly Subject[] {
+function nearestSubjects({ subjects }: Grant, identity: IdentityFields): readonly Subject[] {
   return subjects
     .slice(0, maxSubjectsLookedAt)
-    .sort((a, b) => nearness(b, identity) - nearness(a, identity))
+    .sort((a, b) => likeness(b, identity) - likeness(a, identity))
     .slice(0, maxSubjectsNamed);
 }
 
-function nearnessOf([nearest]: readonly Subject[], identity: IdentityFields): number {
-  return nearest === undefined ? 0 : nearness(nearest, identity);
+function nearnessOf({ subjects }: Grant, identity: IdentityFields): number {
+  let most = 0;
+  for (const subject of subjects.slice(0, maxSubjectsLookedAt)) {
+    most = Math.max(most, likeness(subject, identity));
+  }
+  return most;
 }
 
 /** How many characters the subject and the identity begin with alike. */
-function nearness(subject: Subject, { spiffeId }: IdentityFields): number {
+function likeness(subject: Subject, { spiffeId }: IdentityFields): number {
   const text = spellingOf(subject);
+  const longest = Math.min(text.length, spiffeId.length);
   let length = 0;
-  while (length < text.length && text[length] === spiffeId[length]) length += 1;
+  while (length < longest && text.charCodeAt(length) === spiffeId.charCodeAt(length)) length += 1;
   return length;
 }
 

@@ -87,7 +87,7 @@ function refusedBy(error: unknown): Explanation {
 
 const onlyAnExchange = 'the platform itself must be asked about this credential, which only an exchange does';
 const maxNearest = 8;
-const maxLookedAt = 10_000;
+const maxLookedAt = 5_000;
 const maxSuggestions = 200;
 
 function explainDecision(

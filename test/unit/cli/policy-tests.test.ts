@@ -367,6 +367,18 @@ describe('mintmark test', () => {
   });
 });
 
+describe('docs/policy.md', () => {
+  it('shows a PolicyTest that its own example policy passes', async () => {
+    const guide = readFileSync(new URL('../../../docs/policy.md', import.meta.url), 'utf8');
+    const blocks = [...guide.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, yaml]) => yaml);
+    expect(blocks).toHaveLength(2);
+    const path = write('guide.yaml', blocks.join('---\n'));
+    const result = await runCli(['test', '-f', path, '--issuer', 'https://mintmark.example']);
+    expect(result).toMatchObject({ exitCode: 0, err: '' });
+    expect(guide).toContain(result.out);
+  });
+});
+
 describe('the JUnit report', () => {
   it('holds any text, and never what XML cannot hold', () => {
     const text = `a<b>&"'\u0000\u001b[31m\ud800\ufffe]]> naïve 名前 😀`;
