@@ -4,18 +4,21 @@ import type { Credential } from './credential.ts';
 import { type Decision, decide } from './decide.ts';
 import { checkGrantScopes, nearestGrants } from './decision-trace.ts';
 import { OAuthError, type Reason } from './error.ts';
-import type { Identity, IdentityFields } from './identity.ts';
+import type { IdentityFields } from './identity.ts';
 import { suggest } from './policy/nearest-word.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
 import { parseScope } from './scope.ts';
 import type { Suppose, Supposed } from './supposed.ts';
 
-/** As `Verify`, but undefined where the platform would have to be asked, which only an exchange does. */
+/**
+ * As `Verify`, but undefined where the platform would have to be asked, which only an exchange does. The result is typed
+ * as unproven, since whoever asks need not hold a certificate's key.
+ */
 export type VerifyWithoutCalls = (
   credential: Credential,
   policy: PolicySnapshot,
   nowMillis: number,
-) => Promise<Identity | undefined>;
+) => Promise<IdentityFields | undefined>;
 
 export type Given = { readonly credential: Credential } | Supposed;
 

@@ -41,6 +41,8 @@ const explanationSchema = z.object({
 });
 type Shown = z.infer<typeof explanationSchema>;
 
+const tokenOrCertificates = /^(?:[\x21-\x7e]+|-----BEGIN CERTIFICATE-----[\x20-\x7e\r\n]+)$/;
+
 /** Exit code 0 where an exchange would give a token, 1 in any other case. */
 export async function explain(dependencies: CliDependencies, options: ExplainOptions): Promise<ExitCode> {
   const { out, environment } = dependencies;
@@ -66,7 +68,10 @@ async function readQuestion(dependencies: CliDependencies, options: ExplainOptio
     throw usageFailure('explain needs one of --credential-file, --issuer with --claims, and --spiffe-id');
   }
   return {
-    credential: credentialFile === undefined ? undefined : await readCredential(dependencies, credentialFile),
+    credential:
+      credentialFile === undefined
+        ? undefined
+        : await readCredential(dependencies, credentialFile, tokenOrCertificates),
     lane,
     issuer,
     spiffe_id: spiffeId,

@@ -59,13 +59,20 @@ function credentialOf(dependencies: CliDependencies, options: TokenOptions): Pro
   throw usageFailure('token needs one of --platform and --credential-file');
 }
 
-export async function readCredential(dependencies: CliDependencies, path: string): Promise<string> {
+const oneToken = /^[\x21-\x7e]+$/;
+
+/** What stands at the path, `-` being standard input. Throws `CommandFailure` unless it has that form. */
+export async function readCredential(
+  dependencies: CliDependencies,
+  path: string,
+  form = oneToken,
+): Promise<string> {
   const read = path === '-' ? dependencies.readStandardInput() : dependencies.readTextFile(path);
   const text = await read.catch(() => {
     throw usageFailure(`the credential cannot be read: ${path}`);
   });
   const credential = text.trim();
-  if (!/^[\x21-\x7e]+$/.test(credential)) {
+  if (!form.test(credential)) {
     throw usageFailure(
       `${path === '-' ? 'standard input' : path} holds no credential: it must be one token, and nothing else`,
     );

@@ -1,9 +1,12 @@
 /** The question and the answer of `/admin/v1/explain` as JSON, and where their names change case. */
 import { z } from 'zod';
+import type { Credential } from '../../core/credential.ts';
 import type { Explanation, Given, Question } from '../../core/explain.ts';
 import { findUnsafe, type JsonObject } from '../../core/json.ts';
 import { Secret } from '../../core/secret.ts';
+import { readPemCertificates } from '../pem-certificates.ts';
 import { checkSchema } from './audit-event-schema.ts';
+import { AdminProblem } from './problem.ts';
 
 const claimsSchema = z.record(z.string(), z.unknown());
 const maxScopeLength = 32 * 1024;
@@ -14,7 +17,7 @@ export const questionSchema = z
       .string()
       .min(1)
       .optional()
-      .describe('A platform token or JWT-SVID. Needs `audit:read` too.'),
+      .describe('A platform token, a JWT-SVID, or an X.509-SVID as PEM, leaf first. Needs `audit:read` too.'),
     lane: z
       .enum(['client_assertion', 'assertion', 'subject_token', 'bearer'])
       .optional()
@@ -100,6 +103,7 @@ export function readQuestion(body: QuestionBody): Question {
 }
 
 function readGiven({ credential, lane, issuer, spiffe_id: spiffeId, claims }: QuestionBody): Given {
+  if (credential?.startsWith('-----BEGIN')) return { credential: readChain(credential, lane) };
   if (credential !== undefined) {
     const token = new Secret(credential);
     return { credential: { lane: lane ?? 'subject_token', token, declaredType: 'any' } };
@@ -107,6 +111,16 @@ function readGiven({ credential, lane, issuer, spiffe_id: spiffeId, claims }: Qu
   return issuer === undefined
     ? { spiffeId: spiffeId ?? '', claims: claims as JsonObject | undefined }
     : { issuer, claims: claims as JsonObject };
+}
+
+function readChain(pem: string, lane: QuestionBody['lane']): Credential {
+  const chain = readPemCertificates(pem);
+  if (chain === undefined || lane !== undefined) {
+    throw new AdminProblem('malformed-request', {
+      detail: 'credential: PEM must be certificates alone, leaf first, and has no lane',
+    });
+  }
+  return { lane: 'client_certificate', token: new Secret(pem), chain, declaredType: 'any' };
 }
 
 /** A proven credential's claims are shown no further than the audit would keep them. */

@@ -16,6 +16,15 @@ import {
   testIssuer,
 } from '../../support/house.ts';
 import {
+  type Issued,
+  issue,
+  leafExtensions,
+  makeRoot,
+  pemOf,
+  rootJwk,
+} from '../../support/svid-authority.ts';
+import {
+  bundleOf,
   githubClaims,
   kubernetesClaims,
   signToken,
@@ -26,11 +35,19 @@ import { clusterIssuer, orders, tellStory } from '../token/story.ts';
 import { callAdmin } from './admin-calls.ts';
 
 let house: TestHouse;
+let root: Issued;
 let story: Awaited<ReturnType<typeof tellStory>>;
 beforeAll(async () => {
   story = await tellStory();
+  root = await makeRoot(testNowMillis);
   house = await openHouse([
-    ...story.documents,
+    ...story.documents.filter(({ kind }) => kind !== 'TrustDomain'),
+    {
+      apiVersion: 'mintmark/v1',
+      kind: 'TrustDomain',
+      metadata: { name: 'prod.test' },
+      spec: { bundle: { static: { keys: [...bundleOf(story.domainKey).keys, rootJwk(root)] } } },
+    },
     {
       apiVersion: 'mintmark/v1',
       kind: 'Issuer',
@@ -207,6 +224,43 @@ describe('the answer for a credential', () => {
     // What is no such request at all is refused before anyone would be asked.
     const malformed = await explain({ credential: signedRequest, ...askedFor({ audience: 'alpha' }) });
     expect(malformed.json().outcome).toBe('refused');
+  });
+});
+
+describe('the answer for an X.509-SVID', () => {
+  it('is that of its chain, though nobody has shown its key', async () => {
+    const stranger = await makeRoot(testNowMillis, { name: 'CN=Stranger' });
+    const explained = async (signer: Issued) => {
+      const leaf = await issue(testNowMillis, signer, { extensions: leafExtensions(orders) });
+      const { cert } = await pemOf([leaf]);
+      return explain({ credential: cert, ...askedFor({ audience: 'alpha' }) });
+    };
+    expect((await explained(root)).json()).toMatchObject({
+      outcome: 'permitted',
+      identity: { spiffe_id: orders, credential_kind: 'x509-svid', trust_domain: 'prod.test' },
+    });
+    expect((await explained(stranger)).json()).toMatchObject({
+      outcome: 'refused',
+      reason: 'credential.certificate_untrusted',
+    });
+  });
+
+  it.each([
+    [
+      'what is no certificate',
+      { credential: '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----' },
+    ],
+    [
+      'a lane',
+      { credential: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----', lane: 'bearer' },
+    ],
+  ])('is refused with %s', async (_title, given) => {
+    const response = await explain({ ...given, ...askedFor({}) });
+    expect([response.statusCode, response.json().type]).toEqual([
+      400,
+      'urn:mintmark:problem:malformed-request',
+    ]);
+    expect(response.body).not.toContain('AAAA');
   });
 });
 
