@@ -5,6 +5,7 @@ import { checkPolicyTests, type PolicyTest } from '../core/policy/policy-test.ts
 import { collectProblems } from '../core/policy/problems.ts';
 import { PolicyRefused } from '../core/policy/refused.ts';
 import type { PolicyContext, PolicySnapshot } from '../core/policy/snapshot.ts';
+import type { PolicySource } from '../core/policy/source.ts';
 import { isTrustDomainName } from '../core/spiffe-id.ts';
 import type { CliDependencies } from './dependencies.ts';
 import { usageFailure } from './exit.ts';
@@ -33,26 +34,29 @@ export async function compilePolicyFiles(
   // The files may be what MINTMARK_POLICY is to name, and only such files may name others on the server.
   const written = await readPolicySources(dependencies, options.file);
   const sources = written.map((source) => ({ ...source, managedBy: 'file' as const }));
-  const problems = collectProblems();
-  const tests = checkPolicyTests(await readTestSources(dependencies, options.file), problems);
-  const testsRefused = refusalOf(() => problems.throwIfAny());
-  try {
-    const policy = compilePolicy(sources, context, 0);
-    if (testsRefused === undefined) return { policy, tests, context };
-  } catch (error) {
-    if (!(error instanceof PolicyRefused)) throw error;
-    throw policyFailure(new PolicyRefused([...error.problems, ...(testsRefused?.problems ?? [])]));
-  }
-  throw policyFailure(testsRefused);
+  const testSources = await readTestSources(dependencies, options.file);
+
+  const refusals: PolicyRefused[] = [];
+  const policy = unlessRefused(() => compilePolicy(sources, context, 0), refusals);
+  const tests = unlessRefused(() => compileTests(testSources), refusals);
+  if (policy !== undefined && tests !== undefined) return { policy, tests, context };
+  throw policyFailure(new PolicyRefused(refusals.flatMap(({ problems }) => problems)));
 }
 
-function refusalOf(check: () => void): PolicyRefused | undefined {
+function compileTests(sources: readonly PolicySource[]): readonly PolicyTest[] {
+  const problems = collectProblems();
+  const tests = checkPolicyTests(sources, problems);
+  problems.throwIfAny();
+  return tests;
+}
+
+function unlessRefused<T>(compile: () => T, refusals: PolicyRefused[]): T | undefined {
   try {
-    check();
-    return undefined;
+    return compile();
   } catch (error) {
-    if (error instanceof PolicyRefused) return error;
-    throw error;
+    if (!(error instanceof PolicyRefused)) throw error;
+    refusals.push(error);
+    return undefined;
   }
 }
 

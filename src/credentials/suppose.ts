@@ -9,7 +9,7 @@ import { checkIssuerUrl } from './check-issuer.ts';
 import { echo } from './echo.ts';
 import { checkRequirements, identityFrom } from './issuer-claims.ts';
 import { claimsRefusal, identityOf } from './platform-token.ts';
-import { checkLifetime, checkTimes, readAudiences, stringClaim } from './token-claims.ts';
+import { checkAudience, checkLifetime, checkTimes, readAudiences, stringClaim } from './token-claims.ts';
 
 export interface SupposeContext {
   /** Our own issuer identifier. */
@@ -104,9 +104,11 @@ function fromSpiffeId(
     policy.trustDomains.get(name) ?? refuse('credential.unknown_trust_domain', `trust domain ${echo(name)}`);
   const lifetimeSeconds = domain.maxSvidLifetimeSeconds;
   const defaults = { aud: domain.audiences[0] ?? '', iat: nowSeconds, exp: nowSeconds + lifetimeSeconds };
-  const claims = { ...defaults, ...given, sub: spiffeId };
+  const claims = { ...defaults, sub: spiffeId, ...given };
+  if (claims.sub !== spiffeId) refuse('credential.claim_malformed', `sub is not ${echo(spiffeId)}`);
   const times = checkTimes(claims, nowMillis);
   checkLifetime(times, lifetimeSeconds, nowMillis);
+  checkAudience(readAudiences(claims), domain.audiences);
   return identityFields(spiffeId, claims, times.expiresAt, { credentialKind: 'jwt-svid', trustDomain: name });
 }
 

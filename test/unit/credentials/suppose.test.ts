@@ -169,12 +169,14 @@ describe('claims', () => {
       expect(reasonOf({ spiffeId }, policy, testNowMillis)).toBe(reason);
     });
 
-    it('refuse what a JWT-SVID’s times would refuse', () => {
-      const supposed = (claims: Record<string, number>) =>
+    it('refuse what a JWT-SVID’s claims would refuse', () => {
+      const supposed = (claims: Record<string, number | string>) =>
         reasonOf({ spiffeId: 'spiffe://prod.example/orders', claims }, policy, testNowMillis);
       expect(supposed({ exp: testNowSeconds - 1 })).toBe('credential.expired');
       expect(supposed({ exp: testNowSeconds + 90_000 })).toBe('credential.lifetime_too_long');
-      expect(supposed({ exp: testNowSeconds + 60 })).toBe('spiffe://prod.example/orders');
+      expect(supposed({ aud: 'https://else.example' })).toBe('credential.audience_mismatch');
+      expect(supposed({ sub: 'spiffe://prod.example/else' })).toBe('credential.claim_malformed');
+      expect(supposed({ exp: testNowSeconds + 60, aud: ownIssuer })).toBe('spiffe://prod.example/orders');
     });
   });
 });
