@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { type KeyLife, keyLifeProblems } from './core/key-life.ts';
+import { durationSchema } from './core/policy/document.ts';
 import { Secret } from './core/secret.ts';
 import { isTrustDomainName } from './core/spiffe-id.ts';
 import { readTlsPair, type TlsFiles, type TlsPair, TlsPairMismatch } from './tls-files.ts';
@@ -15,9 +17,12 @@ export interface Config {
   readonly exchangeDatabaseUrl: Secret<string> | undefined;
   readonly redisUrl: Secret<string> | undefined;
   readonly dataDir: string;
+  /** What happens to an attempt whose event the database does not take. */
+  readonly auditOnOutage: 'spool' | 'deny';
   readonly policyPath: string | undefined;
   /** undefined: generated in the data folder. */
   readonly keyEncryptionKey: Secret<Uint8Array> | undefined;
+  readonly keyLife: KeyLife;
   /** `off` switches it off; undefined: generated in the data folder where the store is embedded, else none. */
   readonly adminToken: Secret<string> | 'off' | undefined;
   readonly trustedProxies: readonly string[];
@@ -122,8 +127,12 @@ const environmentSchema = z.object({
   MINTMARK_EXCHANGE_DATABASE_URL: urlSchema('postgres:', 'postgresql:'),
   REDIS_URL: urlSchema('redis:', 'rediss:'),
   MINTMARK_DATA_DIR: z.string().default('.mintmark'),
+  MINTMARK_AUDIT_ON_OUTAGE: z.enum(['spool', 'deny'], 'is neither spool nor deny').optional(),
   MINTMARK_POLICY: z.string().optional(),
   MINTMARK_KEY_ENCRYPTION_KEY: keySchema,
+  MINTMARK_KEY_ROTATION: durationSchema.default(30 * 86_400),
+  MINTMARK_KEY_PREPUBLISH: durationSchema.default(86_400),
+  MINTMARK_KEY_RETENTION: durationSchema.default(2 * 86_400),
   MINTMARK_ADMIN_TOKEN: adminTokenSchema,
   MINTMARK_TRUSTED_PROXIES: proxiesSchema,
   MINTMARK_CLIENT_CERT_HEADER: z
@@ -181,9 +190,18 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   if (values.DATABASE_URL === undefined && values.MINTMARK_EXCHANGE_DATABASE_URL !== undefined) {
     problems.push('MINTMARK_EXCHANGE_DATABASE_URL: has no use without DATABASE_URL');
   }
+  if (values.DATABASE_URL === undefined && values.MINTMARK_AUDIT_ON_OUTAGE === 'spool') {
+    problems.push('MINTMARK_AUDIT_ON_OUTAGE: spool has no use without DATABASE_URL');
+  }
   if (values.MINTMARK_CLIENT_CERT_HEADER !== undefined && values.MINTMARK_TRUSTED_PROXIES.length === 0) {
     problems.push('MINTMARK_CLIENT_CERT_HEADER: has no use without MINTMARK_TRUSTED_PROXIES');
   }
+  const keyLife = {
+    rotationSeconds: values.MINTMARK_KEY_ROTATION,
+    prepublishSeconds: values.MINTMARK_KEY_PREPUBLISH,
+    retentionSeconds: values.MINTMARK_KEY_RETENTION,
+  };
+  problems.push(...keyLifeProblems(keyLife));
   const tls = readTls(values.MINTMARK_TLS_CERT, values.MINTMARK_TLS_KEY, problems);
   if (problems.length > 0) throw new ConfigRefused(problems);
 
@@ -195,8 +213,11 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     exchangeDatabaseUrl: values.MINTMARK_EXCHANGE_DATABASE_URL,
     redisUrl: values.REDIS_URL,
     dataDir: values.MINTMARK_DATA_DIR,
+    // The embedded store is on the disk that a spool would be on.
+    auditOnOutage: values.DATABASE_URL === undefined ? 'deny' : (values.MINTMARK_AUDIT_ON_OUTAGE ?? 'spool'),
     policyPath: values.MINTMARK_POLICY,
     keyEncryptionKey: values.MINTMARK_KEY_ENCRYPTION_KEY,
+    keyLife,
     adminToken: values.MINTMARK_ADMIN_TOKEN,
     trustedProxies: values.MINTMARK_TRUSTED_PROXIES,
     certificateHeader: values.MINTMARK_CLIENT_CERT_HEADER,

@@ -12,3 +12,7 @@ export const signingAlgorithms = [
   'EdDSA',
   'Ed25519',
 ] as const;
+
+/** What our own tokens may be signed with. */
+export const tokenAlgorithms = ['ES256', 'RS256', 'PS256', 'ES384', 'EdDSA'] as const;
+export type TokenAlgorithm = (typeof tokenAlgorithms)[number];

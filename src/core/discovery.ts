@@ -1,5 +1,8 @@
 /** The two discovery documents. Their values come from configuration, never from a request (RFC 8414, OpenID Connect Discovery 1.0). */
-import { signingAlgorithms } from './algorithm.ts';
+import { signingAlgorithms, tokenAlgorithms } from './algorithm.ts';
+
+/** How long a resource server may keep our keys, in seconds. */
+export const jwksMaxAgeSeconds = 300;
 
 /** Paths under the issuer, in one place for routes and documents alike. */
 export const paths = {
@@ -46,6 +49,6 @@ export function openidConfiguration(issuer: string, takesCertificates = false) {
     ...authorizationServerMetadata(issuer, takesCertificates),
     response_types_supported: ['id_token'],
     subject_types_supported: ['public'],
-    id_token_signing_alg_values_supported: ['ES256'], // what we do sign with, though §3 asks for RS256 among them
+    id_token_signing_alg_values_supported: tokenAlgorithms, // each is signed with as soon as a resource asks for it
   };
 }

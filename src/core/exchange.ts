@@ -56,7 +56,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
       if (!decision.permit) return refuse(decision.reason);
 
       // 5. Token out.
-      const token = await mintAccessToken(parts.keyRing.signer(), {
+      const token = await mintAccessToken(parts.keyRing.signer(decision.resource.signingAlgorithm), {
         issuer: parts.issuer,
         subject: identity.spiffeId,
         audience: decision.resource.audience,

@@ -1,4 +1,5 @@
 /** What the core asks of the outside. Each port has one contract suite that every backend passes. */
+import type { TokenAlgorithm } from './algorithm.ts';
 import type { AuditEvent } from './audit.ts';
 import type { Credential } from './credential.ts';
 import type { Identity } from './identity.ts';
@@ -20,7 +21,7 @@ export interface Clock {
 export interface Signer {
   readonly kid: string;
   /** JWS algorithm, RFC 7518 §3.1. */
-  readonly algorithm: 'ES256';
+  readonly algorithm: TokenAlgorithm;
   sign(input: Uint8Array): Promise<Uint8Array>;
 }
 
@@ -34,14 +35,24 @@ export interface PublicJwk {
 
 /** The keys that this issuer signs with and publishes (RFC 7517). */
 export interface KeyRing {
-  signer(): Signer;
+  /** The key that signs now; ES256 where none is named. Throws `server.signer_unavailable` where there is none. */
+  signer(algorithm?: TokenAlgorithm): Signer;
   publicKeys(): readonly PublicJwk[];
 }
 
 /** A key ring whose keys other replicas may change. */
 export interface RefreshableKeyRing extends KeyRing {
-  /** Takes over what the store holds now; a failed refresh leaves the ring as it was, and rejects. */
+  /** Takes over what the store holds now, and does there what is due; a failed refresh leaves the ring as it was, and rejects. */
   refresh(): Promise<void>;
+}
+
+/** A key ring that an administrator may turn, for all replicas. */
+export interface TurningKeyRing extends RefreshableKeyRing {
+  list(): readonly StoredKey[];
+  /** Lets the next keys sign as soon as they were published long enough; in an emergency at once. */
+  rotate(isEmergency: boolean): Promise<void>;
+  /** The key is published no more and never signs again; where it was signing, the next one signs at once. */
+  revoke(kid: string): Promise<void>;
 }
 
 export interface StoredPolicy {
@@ -81,19 +92,21 @@ export interface PolicyStore {
 
 export interface StoredKey {
   readonly kid: string;
-  readonly algorithm: 'ES256';
-  readonly state: 'active' | 'retiring';
+  readonly algorithm: TokenAlgorithm;
+  readonly state: 'next' | 'active' | 'retiring';
   readonly publicJwk: PublicJwk;
   /** The private key, encrypted by the adapter that made it. */
   readonly wrappedPrivateKey: Uint8Array;
   readonly createdAt: number;
+  /** From when it signs, in milliseconds since the epoch; until its successor does. */
+  readonly activatesAt: number;
 }
 
 export interface KeyStore {
-  /** All keys to publish; at most one is active. */
+  /** All keys to publish; of each algorithm at most one is active. */
   list(): Promise<readonly StoredKey[]>;
-  /** Stores the key as the active one unless there is one already; two callers at once make one key. Returns the active key. */
-  addIfNoneActive(key: StoredKey): Promise<StoredKey>;
+  /** Makes the keys what `plan` says of them, whole or not at all; alone among all replicas while it does. Returns the keys after. */
+  change(plan: (keys: readonly StoredKey[]) => readonly StoredKey[]): Promise<readonly StoredKey[]>;
 }
 
 /** Remembers one-time credentials among all replicas. */

@@ -5,7 +5,7 @@ import type { CheckIssuer } from '../core/issuer-check.ts';
 import type { PolicyBook } from '../core/policy/book.ts';
 import type { StoredDocument } from '../core/policy/document.ts';
 import type { PolicySource } from '../core/policy/source.ts';
-import type { AuditLog, AuditSink, Clock, KeyRing } from '../core/ports.ts';
+import type { AuditLog, AuditSink, Clock, TurningKeyRing } from '../core/ports.ts';
 import type { RefusalCap } from '../core/refusal-cap.ts';
 import type { Secret } from '../core/secret.ts';
 import type { CertificateSources } from './forwarded-certificate.ts';
@@ -27,6 +27,8 @@ export interface ReadinessCheck {
   readonly name: string;
   /** Resolves when the dependency answers; rejects with why it does not. */
   readonly run: () => Promise<void>;
+  /** Whether exchanges need it; without one that they do not need, the replica is degraded, and goes on. */
+  readonly isEssential: boolean;
 }
 
 export interface HttpDependencies {
@@ -35,7 +37,7 @@ export interface HttpDependencies {
   readonly exchange: Exchange;
   readonly checkIssuer: CheckIssuer;
   readonly explain: Explain;
-  readonly keyRing: KeyRing;
+  readonly keyRing: TurningKeyRing;
   readonly policyBook: PolicyBook;
   readonly readPolicyText: (text: string, options: { managedBy: 'rest' }) => readonly PolicySource[];
   /** YAML that `readPolicyText` reads back. */
@@ -46,6 +48,7 @@ export interface HttpDependencies {
   /** The bootstrap admin token; undefined switches it off. */
   readonly adminToken: Secret<string> | undefined;
   readonly readiness: readonly ReadinessCheck[];
+  readonly metrics: { readonly contentType: string; readonly text: () => Promise<string> };
   /** Whether the process has begun to drain; a draining replica is not ready. */
   readonly isDraining: () => boolean;
 }

@@ -1,11 +1,14 @@
 /** What resource servers read: our public keys and the two discovery documents. */
 import { createHash } from 'node:crypto';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
-import { authorizationServerMetadata, openidConfiguration, paths } from '../core/discovery.ts';
+import {
+  authorizationServerMetadata,
+  jwksMaxAgeSeconds,
+  openidConfiguration,
+  paths,
+} from '../core/discovery.ts';
 import type { HttpDependencies } from './dependencies.ts';
 
-/** How long a resource server may keep our keys, in seconds. */
-const jwksMaxAgeSeconds = 300;
 const metadataMaxAgeSeconds = 3600;
 
 export const discoveryRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { keyRing, settings }) => {

@@ -1,10 +1,12 @@
 /** The contract of KeyRing, for keys held in software. */
 import { randomBytes, webcrypto } from 'node:crypto';
-import { calculateJwkThumbprint } from 'jose';
-import { expect, test } from 'vitest';
+import { calculateJwkThumbprint, createLocalJWKSet, jwtVerify } from 'jose';
+import { beforeEach, expect, test } from 'vitest';
 import { openSoftwareKeys } from '../../src/adapters/software-keys/open.ts';
+import { type TokenAlgorithm, tokenAlgorithms } from '../../src/core/algorithm.ts';
 import type { KeyRing, KeyStore, PublicJwk, StoredKey } from '../../src/core/ports.ts';
 import { Secret } from '../../src/core/secret.ts';
+import { testKeyLife } from '../support/key-life.ts';
 import { describeSql, select } from './backends.ts';
 
 const keyEncryptionKey = new Secret<Uint8Array>(randomBytes(32));
@@ -25,7 +27,17 @@ function published(ring: KeyRing, kid = ring.signer().kid): PublicJwk {
 
 describeSql('key ring over the key store', (backend) => {
   const open = (keyStore: KeyStore = backend.stores.keys, kek = keyEncryptionKey) =>
-    openSoftwareKeys({ keyStore, keyEncryptionKey: kek, clock: backend.clock });
+    openSoftwareKeys({
+      keyStore,
+      keyEncryptionKey: kek,
+      clock: backend.clock,
+      life: testKeyLife,
+      algorithms: () => algorithms,
+    });
+  let algorithms: readonly TokenAlgorithm[];
+  beforeEach(() => {
+    algorithms = ['ES256'];
+  });
 
   test('makes a key at first start, signs with it and publishes its public half alone', async () => {
     const ring = await open();
@@ -49,7 +61,7 @@ describeSql('key ring over the key store', (backend) => {
   test('ten replicas that start at once sign with one key', async () => {
     const rings = await Promise.all(Array.from({ length: 10 }, () => open(backend.replica().keys)));
     expect(new Set(rings.map((ring) => ring.signer().kid)).size).toBe(1);
-    expect(rings.map((ring) => ring.publicKeys().length)).toEqual(Array(10).fill(1));
+    expect(rings.map((ring) => ring.publicKeys().length)).toEqual(Array(10).fill(2));
   });
 
   test('the store never sees the private key', async () => {
@@ -65,12 +77,20 @@ describeSql('key ring over the key store', (backend) => {
   test('refresh takes over the keys of others, retiring ones too', async () => {
     const ring = await open();
     const old = ring.signer().kid;
-    await select(backend.database, `update signing_keys set state = 'retiring'`);
-    const other = await open();
-    expect(ring.publicKeys()).toHaveLength(1);
+    const other = await open(backend.replica().keys);
+    backend.clock.advance(1000);
+    await other.rotate(true);
     await ring.refresh();
     expect(ring.signer().kid).toBe(other.signer().kid);
-    expect(new Set(ring.publicKeys().map(({ kid }) => kid))).toEqual(new Set([old, other.signer().kid]));
+    expect(ring.signer().kid).not.toBe(old);
+    expect(
+      ring
+        .list()
+        .map(({ state }) => state)
+        .toSorted(),
+    ).toEqual(['active', 'next', 'retiring']);
+    expect(ring.publicKeys()).toEqual(other.publicKeys());
+    expect(published(ring, old).kid).toBe(old);
   });
 
   test('another key-encryption key fails at start, and says which setting is wrong', async () => {
@@ -92,7 +112,7 @@ describeSql('key ring over the key store', (backend) => {
     await select(
       backend.database,
       `insert into signing_keys values ('${attacker.kid}', 'ES256', 'retiring', '${JSON.stringify(attacker.publicJwk)}',
-        '\\x${Buffer.from(attacker.wrappedPrivateKey).toString('hex')}', now())`,
+        '\\x${Buffer.from(attacker.wrappedPrivateKey).toString('hex')}', now() - interval '1 year', now())`,
     );
     await expect(ring.refresh()).rejects.toThrow('does not decrypt');
     expect(ring.publicKeys()).toEqual(before);
@@ -106,17 +126,84 @@ describeSql('key ring over the key store', (backend) => {
     await ring.refresh();
     expect(ring.publicKeys()).toEqual(before);
     // A wrapped key moved under another id.
-    await select(backend.database, `update signing_keys set kid = 'another'`);
+    await select(backend.database, `update signing_keys set kid = 'another' where state = 'active'`);
     await expect(ring.refresh()).rejects.toThrow('does not decrypt');
+  });
+
+  test('signs with each algorithm that is asked for, as jose verifies it', async () => {
+    const ring = await open();
+    expect(() => ring.signer('RS256')).toThrow(
+      expect.objectContaining({ reason: 'server.signer_unavailable' }),
+    );
+    algorithms = tokenAlgorithms;
+    await ring.refresh();
+    for (const algorithm of tokenAlgorithms) {
+      const signer = ring.signer(algorithm);
+      const header = Buffer.from(JSON.stringify({ alg: algorithm, kid: signer.kid })).toString('base64url');
+      const signingInput = `${header}.e30`;
+      const signature = Buffer.from(await signer.sign(Buffer.from(signingInput))).toString('base64url');
+      const keys = createLocalJWKSet({ keys: ring.publicKeys().map((jwk) => ({ ...jwk })) });
+      const verified = await jwtVerify(`${signingInput}.${signature}`, keys);
+      expect(verified.protectedHeader.alg).toBe(algorithm);
+      expect(signer.kid).toBe(await calculateJwkThumbprint({ ...published(ring, signer.kid) }));
+    }
+  });
+
+  test('two replicas that rotate at once make one key', async () => {
+    const rings = await Promise.all([open(backend.replica().keys), open(backend.replica().keys)]);
+    const { rotationSeconds } = testKeyLife;
+    const next = rings[0]?.list().find(({ state }) => state === 'next')?.kid;
+    backend.clock.advance(rotationSeconds * 1000);
+    await Promise.all(rings.map((ring) => ring.refresh()));
+    await Promise.all(rings.map((ring) => ring.refresh()));
+    expect(rings.map((ring) => ring.signer().kid)).toEqual([next, next]);
+    expect(await backend.stores.keys.list()).toHaveLength(3);
+  });
+
+  test('a replica that lost the store begins to sign with the next key in time, and stops before it is too old', async () => {
+    let isLost = false;
+    const { keys } = backend.stores;
+    const ring = await open({
+      list: () => (isLost ? Promise.reject(new Error('lost')) : keys.list()),
+      change: (plan) => keys.change(plan),
+    });
+    const next = ring.list().find(({ state }) => state === 'next')?.kid;
+    backend.clock.advance((testKeyLife.rotationSeconds - 1) * 1000);
+    await ring.refresh();
+    isLost = true;
+    const old = ring.signer().kid;
+    backend.clock.advance(2000);
+    await expect(ring.refresh()).rejects.toThrow('lost');
+    expect(ring.signer().kid).toBe(next);
+    expect(published(ring, old).kid).toBe(old);
+    backend.clock.advance(86_400_000);
+    expect(() => ring.signer()).toThrow(expect.objectContaining({ reason: 'server.signer_unavailable' }));
+    isLost = false;
+    await ring.refresh();
+    expect(ring.signer().kid).toBe(next);
+  });
+
+  test('a revoked key is gone everywhere, and the next one signs at once', async () => {
+    const [ring, other] = [await open(), await open(backend.replica().keys)];
+    backend.clock.advance(1000);
+    await ring.rotate(true);
+    const revoked = ring.signer().kid;
+    const next = ring.list().find(({ state }) => state === 'next')?.kid;
+    await ring.revoke(revoked);
+    await other.refresh();
+    for (const each of [ring, other]) {
+      expect(each.signer().kid).toBe(next);
+      expect(each.publicKeys().map(({ kid }) => kid)).not.toContain(revoked);
+    }
   });
 
   async function attackersKey(): Promise<StoredKey> {
     const made: StoredKey[] = [];
     const keyStore: KeyStore = {
       list: async () => made,
-      addIfNoneActive: async (key) => {
-        made.push(key);
-        return key;
+      change: async (plan) => {
+        made.push(...plan([]));
+        return made;
       },
     };
     await open(keyStore, new Secret<Uint8Array>(randomBytes(32)));

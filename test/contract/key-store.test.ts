@@ -3,14 +3,18 @@ import { expect, test } from 'vitest';
 import type { StoredKey } from '../../src/core/ports.ts';
 import { describeSql, select } from './backends.ts';
 
-function key(kid: string): StoredKey {
+const createdAt = Date.UTC(2026, 1, 3, 4, 5, 6, 789);
+
+function key(kid: string, changes: Partial<StoredKey> = {}): StoredKey {
   return {
     kid,
     algorithm: 'ES256',
     state: 'active',
     publicJwk: { kty: 'EC', kid, alg: 'ES256', use: 'sig', crv: 'P-256', x: 'x', y: 'y' },
     wrappedPrivateKey: Uint8Array.from([0, 1, 127, 128, 255]),
-    createdAt: Date.UTC(2026, 1, 3, 4, 5, 6, 789),
+    createdAt,
+    activatesAt: createdAt + 1,
+    ...changes,
   };
 }
 
@@ -19,36 +23,64 @@ describeSql('key store', (backend) => {
     expect(await backend.stores.keys.list()).toEqual([]);
   });
 
-  test('gives back a key whole', async () => {
+  test('gives back keys whole', async () => {
     const { keys } = backend.stores;
-    expect(await keys.addIfNoneActive(key('first'))).toEqual(key('first'));
+    const both = [key('first'), key('second', { state: 'next', activatesAt: createdAt + 9 })];
+    expect(await keys.change(() => both)).toEqual(both);
+    expect(await keys.list()).toEqual(both);
+  });
+
+  test('shows the plan what is stored, and takes out what the plan leaves out', async () => {
+    const { keys } = backend.stores;
+    await keys.change(() => [key('first'), key('second', { state: 'next' })]);
+    await keys.change((stored) => stored.filter(({ kid }) => kid === 'first'));
     expect(await keys.list()).toEqual([key('first')]);
   });
 
-  test('keeps the active key where there is one', async () => {
+  test('passes the signing from one key to another in one change', async () => {
     const { keys } = backend.stores;
-    await keys.addIfNoneActive(key('first'));
-    expect((await keys.addIfNoneActive(key('second'))).kid).toBe('first');
-    expect(await keys.list()).toHaveLength(1);
+    await keys.change(() => [key('a', { state: 'next' }), key('b')]);
+    await keys.change((stored) =>
+      stored.map((each) => ({
+        ...each,
+        state: each.kid === 'a' ? 'active' : 'retiring',
+        activatesAt: createdAt + 2,
+      })),
+    );
+    expect((await keys.list()).map(({ kid, state, activatesAt }) => [kid, state, activatesAt])).toEqual([
+      ['a', 'active', createdAt + 2],
+      ['b', 'retiring', createdAt + 2],
+    ]);
+  });
+
+  test('changes nothing where any of the change cannot be stored', async () => {
+    const { keys } = backend.stores;
+    await keys.change(() => [key('first')]);
+    await expect(keys.change(() => [key('second'), key('third')])).rejects.toThrow(
+      'one_active_per_algorithm',
+    );
+    expect(await keys.list()).toEqual([key('first')]);
+    const planned = keys.change(() => {
+      throw new Error('no plan');
+    });
+    await expect(planned).rejects.toThrow('no plan');
   });
 
   test('ten replicas at once make one key, and all get it', async () => {
     const replicas = Array.from({ length: 10 }, () => backend.replica().keys);
-    const made = await Promise.all(replicas.map((keys, index) => keys.addIfNoneActive(key(`kid-${index}`))));
-    const stored = await backend.stores.keys.list();
-    expect(stored).toHaveLength(1);
-    expect(new Set(made.map(({ kid }) => kid))).toEqual(new Set([stored[0]?.kid]));
+    const made = await Promise.all(
+      replicas.map((keys, index) =>
+        keys.change((stored) => (stored.length > 0 ? stored : [key(`kid-${index}`)])),
+      ),
+    );
+    expect(await backend.stores.keys.list()).toHaveLength(1);
+    expect(new Set(made.map(([first]) => first?.kid)).size).toBe(1);
   });
 
-  test('lists retiring keys, and makes a new active one beside them', async () => {
+  test('reads a key of the former version: it signs from its making on', async () => {
     const { keys } = backend.stores;
-    await keys.addIfNoneActive(key('old'));
-    await select(backend.database, `update signing_keys set state = 'retiring'`);
-    await expect(keys.addIfNoneActive(key('old'))).rejects.toThrow('no key is active');
-    expect((await keys.addIfNoneActive(key('new'))).kid).toBe('new');
-    expect((await keys.list()).map(({ kid, state }) => [kid, state])).toEqual([
-      ['new', 'active'],
-      ['old', 'retiring'],
-    ]);
+    await keys.change(() => [key('old')]);
+    await select(backend.database, 'update signing_keys set activates_at = null');
+    expect(await keys.list()).toEqual([key('old', { activatesAt: createdAt })]);
   });
 });

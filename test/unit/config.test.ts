@@ -46,6 +46,21 @@ describe('readConfig', () => {
     });
   });
 
+  it('refuses a life of keys under which tokens would not verify', () => {
+    expect(
+      problemsOf({
+        MINTMARK_KEY_PREPUBLISH: '359s',
+        MINTMARK_KEY_RETENTION: '24h',
+        MINTMARK_KEY_ROTATION: '5m',
+      }),
+    ).toEqual([
+      expect.stringContaining('MINTMARK_KEY_PREPUBLISH: must be at least 360s'),
+      expect.stringContaining('MINTMARK_KEY_RETENTION: must be at least 86460s'),
+      'MINTMARK_KEY_ROTATION: must not be shorter than MINTMARK_KEY_PREPUBLISH',
+    ]);
+    expect(problemsOf({ MINTMARK_KEY_PREPUBLISH: '6m', MINTMARK_KEY_ROTATION: '6m' })).toEqual([]);
+  });
+
   it('ignores what Kubernetes injects for a Service of that name, and empty variables', () => {
     expect(
       problemsOf({
@@ -136,6 +151,22 @@ describe('readConfig', () => {
       expect(trustedProxies).toEqual(['10.0.0.0/8', 'fd00::/128', '127.0.0.1']);
     },
   );
+
+  it('spools the audit only where a database may be away', () => {
+    const shared = {
+      DATABASE_URL: 'postgres://db.test/mintmark',
+      MINTMARK_KEY_ENCRYPTION_KEY: 'ab'.repeat(32),
+    };
+    expect(readConfig({}).auditOnOutage).toBe('deny');
+    expect(readConfig(shared).auditOnOutage).toBe('spool');
+    expect(readConfig({ ...shared, MINTMARK_AUDIT_ON_OUTAGE: 'deny' }).auditOnOutage).toBe('deny');
+    expect(problemsOf({ MINTMARK_AUDIT_ON_OUTAGE: 'spool' })).toEqual([
+      'MINTMARK_AUDIT_ON_OUTAGE: spool has no use without DATABASE_URL',
+    ]);
+    expect(problemsOf({ MINTMARK_AUDIT_ON_OUTAGE: 'perhaps' })).toEqual([
+      'MINTMARK_AUDIT_ON_OUTAGE: is neither spool nor deny',
+    ]);
+  });
 
   it('reports every problem at once', () => {
     expect(problemsOf({ MINTMARK_X: '1', MINTMARK_LISTEN: 'x', MINTMARK_TRUST_DOMAIN: '-A-' })).toHaveLength(

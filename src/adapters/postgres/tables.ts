@@ -1,9 +1,10 @@
 /** The tables of migrations/, as Kysely sees them. JSON goes in as text, so that both drivers store what was written. */
 import type { ColumnType } from 'kysely';
+import type { TokenAlgorithm } from '../../core/algorithm.ts';
 import type { AuditEvent, Outcome } from '../../core/audit.ts';
 import type { Json } from '../../core/json.ts';
 import type { Kind, ManagedBy } from '../../core/policy/document.ts';
-import type { PublicJwk } from '../../core/ports.ts';
+import type { PublicJwk, StoredKey } from '../../core/ports.ts';
 
 /** Written as ISO 8601 text, read as a Date. */
 type Timestamp = ColumnType<Date, string, string>;
@@ -22,11 +23,12 @@ export interface Tables {
   policy_revisions: { revision: BigInteger; at: Timestamp; author: string; reason: string | null };
   signing_keys: {
     kid: string;
-    algorithm: 'ES256';
-    state: 'active' | 'retiring';
+    algorithm: TokenAlgorithm;
+    state: StoredKey['state'];
     public_jwk: ColumnType<PublicJwk, string, string>;
     wrapped_private_key: Uint8Array;
     created_at: Timestamp;
+    activates_at: ColumnType<Date | null, string, string>;
   };
   audit_events: {
     request_id: string;

@@ -1,5 +1,6 @@
 /** The policy documents as an admin writes them: their schema, their names and their defaults. */
 import { z } from 'zod';
+import type { TokenAlgorithm } from '../algorithm.ts';
 import type { Json } from '../json.ts';
 
 export const apiVersion = 'mintmark/v1';
@@ -103,7 +104,9 @@ const resourceSpecSchema = z.strictObject({
   audience: z.string().min(1).max(2048),
   scopes: z.array(scopeSchema).default([]),
   tokenLifetime: durationSchema.default(600),
-  signingAlg: z.literal('ES256').default('ES256'),
+  signingAlg: z
+    .enum(['ES256', 'RS256', 'PS256', 'ES384', 'EdDSA'] satisfies TokenAlgorithm[])
+    .default('ES256'),
   tokenFormats: z.array(z.literal('access_token')).length(1).default(['access_token']),
   proof: z.literal('none').default('none'),
 });

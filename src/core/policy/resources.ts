@@ -21,7 +21,7 @@ export function compileResources(
   const byAudience = new Map<string, PolicySource>();
   return checked.map(({ source, document }) => {
     const { name } = document.metadata;
-    const { audience, scopes, tokenLifetime } = document.spec;
+    const { audience, scopes, tokenLifetime, signingAlg } = document.spec;
     if (name === adminResourceName) {
       problems.add(source, ['metadata', 'name'], `${adminResourceName} is built in: choose another name`);
     }
@@ -43,6 +43,12 @@ export function compileResources(
     if (tokenLifetime > maxLifetimeSeconds) {
       problems.add(source, ['spec', 'tokenLifetime'], 'must be at most 24h');
     }
-    return { name, audience, scopes: new Set(scopes), tokenLifetimeSeconds: tokenLifetime };
+    return {
+      name,
+      audience,
+      scopes: new Set(scopes),
+      tokenLifetimeSeconds: tokenLifetime,
+      signingAlgorithm: signingAlg,
+    };
   });
 }

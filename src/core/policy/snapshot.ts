@@ -1,4 +1,5 @@
 /** The policy as the exchange uses it: compiled, immutable, indexed; swapped whole when its revision changes. */
+import type { TokenAlgorithm } from '../algorithm.ts';
 import type { IdentityFields } from '../identity.ts';
 import type { JsonObject } from '../json.ts';
 import type { Platform } from '../platform.ts';
@@ -12,6 +13,7 @@ export interface Resource {
   readonly audience: string;
   readonly scopes: ReadonlySet<string>;
   readonly tokenLifetimeSeconds: number;
+  readonly signingAlgorithm: TokenAlgorithm;
 }
 
 export interface Grant {

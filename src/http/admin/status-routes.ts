@@ -18,7 +18,7 @@ const statusSchema = z.object({
   keys: z.array(
     z.object({ kid: z.string(), alg: z.string(), signing: z.boolean().describe('Whether it signs now.') }),
   ),
-  ready: z.boolean(),
+  ready: z.boolean().describe('Whether it serves exchanges, though something may be missing.'),
   checks: z.record(z.string(), z.string()).describe('`ok`, or why not, for each dependency.'),
 });
 
@@ -41,9 +41,8 @@ export function statusRoutes(authorize: Authorize, dependencies: HttpDependencie
       },
       async (request, reply) => {
         summarize(request, 'read the status');
-        const { isReady, checks } = await reportReadiness(readiness, isDraining());
+        const { status, checks } = await reportReadiness(readiness, isDraining());
         const policy = policyBook.current();
-        const signing = keyRing.signer().kid;
         return reply
           .header('cache-control', 'no-store')
           .type('application/json; charset=utf-8')
@@ -51,8 +50,10 @@ export function statusRoutes(authorize: Authorize, dependencies: HttpDependencie
             issuer: settings.issuer,
             versions: { mintmark: settings.version, node: process.versions.node },
             policy: { revision: policy.revision, documents: countByKind(policy) },
-            keys: keyRing.publicKeys().map(({ kid, alg }) => ({ kid, alg, signing: kid === signing })),
-            ready: isReady,
+            keys: keyRing
+              .list()
+              .map(({ kid, algorithm, state }) => ({ kid, alg: algorithm, signing: state === 'active' })),
+            ready: status !== 'not ready',
             checks,
           });
       },

@@ -14,6 +14,7 @@ import { openKeySets } from '../../../src/credentials/jwks.ts';
 import { platforms } from '../../../src/credentials/platforms/index.ts';
 import { createVerifier } from '../../../src/credentials/verify.ts';
 import { readTokenForm } from '../../../src/http/token-form.ts';
+import { testKeyLife } from '../../support/key-life.ts';
 import {
   type AwsCaller,
   presign,
@@ -87,7 +88,13 @@ beforeAll(async () => {
       readTokenFile: () => Promise.reject(new Error('no file to read')),
     }),
     replayGuard: stores.replayGuard,
-    keyRing: await openSoftwareKeys({ keyStore: stores.keys, keyEncryptionKey, clock }),
+    keyRing: await openSoftwareKeys({
+      keyStore: stores.keys,
+      keyEncryptionKey,
+      clock,
+      life: testKeyLife,
+      algorithms: () => ['ES256'],
+    }),
     audit: stores.audit,
     refusalCap: async () => true,
   });

@@ -46,6 +46,7 @@ describe('compilePolicy', () => {
       audience: 'https://inventory.internal.example',
       scopes: new Set(['items:read', 'items:write']),
       tokenLifetimeSeconds: 600,
+      signingAlgorithm: 'ES256',
     });
   });
 
