@@ -135,7 +135,8 @@ function grantVerdicts(
   const contributing = new Set(decision.permit ? decision.grants.map(({ name }) => name) : []);
   const failures = new Map<string, Check>();
   for (const check of checks) {
-    if (check.grant !== undefined && !check.ok && !failures.has(check.grant))
+    const givesNothing = !check.ok || check.check === 'grant.observed';
+    if (check.grant !== undefined && givesNothing && !failures.has(check.grant))
       failures.set(check.grant, check);
   }
   const candidates = policy.grantsFor(identity, resource);

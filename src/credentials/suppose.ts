@@ -7,8 +7,8 @@ import { parseSpiffeId, type SpiffeId, trustDomainOf } from '../core/spiffe-id.t
 import type { Suppose, Supposed } from '../core/supposed.ts';
 import { checkIssuerUrl } from './check-issuer.ts';
 import { echo } from './echo.ts';
-import { checkRequirements, identityFrom } from './issuer-claims.ts';
-import { claimsRefusal, identityOf } from './platform-token.ts';
+import { checkCondition, checkRequirements, identityFrom, readableClaims } from './issuer-claims.ts';
+import { claimsRefusal, conditionRefusal, identityOf } from './platform-token.ts';
 import { checkAudience, checkLifetime, checkTimes, readAudiences, stringClaim } from './token-claims.ts';
 
 export interface SupposeContext {
@@ -42,6 +42,7 @@ function fromIssuer(
   const nowSeconds = Math.floor(nowMillis / 1000);
   if (issuer.platform.proof !== undefined) {
     checkRequirements(given, issuer.require);
+    checkCondition(readableClaims(given, issuer), issuer);
     const jws = { claims: given, signingInput: '' };
     const expiresAt = nowSeconds + proofLifetimeSeconds;
     const proof = {
@@ -61,7 +62,7 @@ function fromIssuer(
     refuse('credential.unknown_trust_domain', 'sub is a SPIFFE ID, for which no Issuer speaks');
   }
   const audiences = readAudiences(claims);
-  const refusal = claimsRefusal({ claims }, issuer, audiences);
+  const refusal = claimsRefusal({ claims }, issuer, audiences) ?? conditionRefusal({ claims }, issuer);
   if (refusal !== undefined) throw refusal;
   const jws = { claims, signingInput: '' };
   return identityOf({ issuer, jws, subject: subject ?? '', audiences }, 'subject_token', nowMillis, context);

@@ -63,6 +63,7 @@ describeSql('rotation under load', (backend, name) => {
           audience: 'load',
           scopes: [],
           addedClaims: {},
+          extraAudiences: [],
           lifetimeSeconds: 600,
           nowMillis: wallClock.now(),
         });

@@ -211,6 +211,17 @@ describe('mintmark test', () => {
     );
   });
 
+  it('holds supposed claims to the issuer’s condition', async () => {
+    const requirement = '  require: { kubernetes.io.namespace: [payments] }\n';
+    const condition = `  condition: claims.sub != "system:serviceaccount:payments:api"\n`;
+    const conditional = write('conditional.yaml', policyText.replace(requirement, requirement + condition));
+    const path = write('conditional-test.yaml', cluster);
+    const result = await runCli(['test', '-f', conditional, path, '--issuer', 'https://sts.test']);
+    expect(result).toMatchObject({ exitCode: 1, err: '' });
+    expect(result.out).toContain('expect.permit: expected true, actual false (credential.condition_unmet)\n');
+    expect(result.out).toContain('1 passed, 1 failed\n');
+  });
+
   it('names what no test exercised, and ends with 1 below the least coverage alone', async () => {
     const path = write('some.yaml', orders);
     const enough = await run(path, '--coverage-min', '33');
@@ -370,7 +381,7 @@ describe('mintmark test', () => {
 describe('docs/policy.md', () => {
   it('shows a PolicyTest that its own example policy passes', async () => {
     const guide = readFileSync(new URL('../../../docs/policy.md', import.meta.url), 'utf8');
-    const blocks = [...guide.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, yaml]) => yaml);
+    const blocks = [...guide.matchAll(/```yaml\n(apiVersion[\s\S]*?)```/g)].map(([, yaml]) => yaml);
     expect(blocks).toHaveLength(2);
     const path = write('guide.yaml', blocks.join('---\n'));
     const result = await runCli(['test', '-f', path, '--issuer', 'https://mintmark.example']);

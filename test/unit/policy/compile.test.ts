@@ -44,6 +44,7 @@ describe('compilePolicy', () => {
     expect(policy.resourcesByAudience.get('https://inventory.internal.example')).toEqual({
       name: 'inventory',
       audience: 'https://inventory.internal.example',
+      extraAudiences: [],
       scopes: new Set(['items:read', 'items:write']),
       tokenLifetimeSeconds: 600,
       signingAlgorithm: 'ES256',
