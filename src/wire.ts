@@ -21,6 +21,7 @@ import type { Config } from './config.ts';
 import type { TokenAlgorithm } from './core/algorithm.ts';
 import { tokenEndpointOf } from './core/discovery.ts';
 import { createExchange } from './core/exchange.ts';
+import { createExplain } from './core/explain.ts';
 import { algorithmsOf } from './core/policy/algorithms.ts';
 import { createPolicyBook } from './core/policy/book.ts';
 import { createPinnedKeysAlarm } from './core/policy/pinned-keys-alarm.ts';
@@ -33,7 +34,9 @@ import { openKeySets } from './credentials/jwks.ts';
 import { openLastGoods } from './credentials/last-good.ts';
 import { platforms } from './credentials/platforms/index.ts';
 import { checkPushedKeys } from './credentials/pushed-keys.ts';
+import { createSuppose } from './credentials/suppose.ts';
 import { createVerifier } from './credentials/verify.ts';
+import { createVerifyWithoutCalls } from './credentials/verify-without-calls.ts';
 import { drainBeforeClose } from './drain.ts';
 import { createAuthenticate } from './http/admin/admin-caller.ts';
 import { buildApp } from './http/app.ts';
@@ -203,6 +206,7 @@ async function assemble(
       checkUnsavedIssuer: createCheckUnsavedIssuer({ fetchDocument, clock }, verifierOptions),
       verify,
       checkPushedKeys,
+      explain: createExplain(createVerifyWithoutCalls(verifierOptions), createSuppose(config)),
       keyRing,
       policyBook,
       policyHistory: stores.policyHistory,

@@ -99,6 +99,8 @@ export interface AdminClient {
   listAuditEvents(query: URLSearchParams): Promise<unknown>;
   /** The result, unread; of the document, where there is one, in place of the saved one. */
   checkIssuer(name: string, token: string, document?: unknown): Promise<unknown>;
+  /** The answer, unread. */
+  explain(question: unknown): Promise<unknown>;
 }
 
 const timeoutMillis = 60_000;
@@ -155,6 +157,11 @@ export async function openAdminClient(dependencies: CliDependencies): Promise<Ad
       call('POST', `/issuers/${encodeURIComponent(name)}/check`, {
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ token, document }),
+      }),
+    explain: (question) =>
+      call('POST', '/explain', {
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(question),
       }),
   };
 }

@@ -1,7 +1,9 @@
 /** What the commands are given by `mintmark.ts`; they import no adapter and read no process state of their own. */
 import type { Surroundings } from '../client/platform.ts';
 import type { Platform } from '../core/platform.ts';
+import type { PolicyContext } from '../core/policy/snapshot.ts';
 import type { PolicySource } from '../core/policy/source.ts';
+import type { Suppose } from '../core/supposed.ts';
 
 interface OutputStream {
   readonly write: (text: string) => void;
@@ -15,7 +17,12 @@ export interface CliDependencies extends Surroundings {
   readonly readStandardInput: () => Promise<string>;
   /** The documents of a file, or of a folder's files. Throws `PolicyRefused` on what is not YAML or JSON. */
   readonly readPolicyPath: (path: string) => Promise<readonly PolicySource[]>;
+  /** The PolicyTest documents of the same. */
+  readonly readPolicyTestsPath: (path: string) => Promise<readonly PolicySource[]>;
+  /** Rejects where the file cannot be written. */
+  readonly writeTextFile: (path: string, text: string) => Promise<void>;
   readonly platforms: readonly Platform[];
+  readonly createSuppose: (context: Pick<PolicyContext, 'issuer' | 'trustDomain'>) => Suppose;
   /** Serves until it is told to stop; resolves with the exit code. */
   readonly serve: () => Promise<number>;
   /** Brings the database's schema up to date; resolves with the names of the migrations that it ran. */

@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 /** The command line's process: gathers what the commands are given, runs one, and exits with its code. */
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import packageDescription from '../../package.json' with { type: 'json' };
-import { readPolicyPath } from '../adapters/policy-source/read-path.ts';
+import { readPolicyPath, readPolicyTestsPath } from '../adapters/policy-source/read-path.ts';
 import { platforms } from '../credentials/platforms/index.ts';
+import { createSuppose } from '../credentials/suppose.ts';
 import { wallClock } from '../wall-clock.ts';
 import type { CliDependencies } from './dependencies.ts';
 import { postToSocket, run } from './machine.ts';
@@ -22,7 +23,10 @@ const dependencies: CliDependencies = {
   nowMillis: wallClock.now,
   readStandardInput: () => text(process.stdin),
   readPolicyPath: (path) => readPolicyPath(path, 'rest'),
+  readPolicyTestsPath,
+  writeTextFile: (path, content) => writeFile(path, content),
   platforms,
+  createSuppose,
   // The server's own imports take a while, and the other commands do not need them.
   serve: async () => {
     const { serve } = await import('../main.ts');

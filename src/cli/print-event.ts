@@ -5,6 +5,14 @@ import { sentenceOf } from './reason-sentences.ts';
 
 const text = z.string().optional();
 
+export const shownCheckSchema = z.object({
+  check: z.string(),
+  grant: text,
+  ok: z.boolean(),
+  expected: text,
+  actual: text,
+});
+
 /** What is shown of an event; a later server may say more. */
 export const eventSchema = z.object({
   request_id: z.string(),
@@ -26,9 +34,7 @@ export const eventSchema = z.object({
   reason: text,
   detail: text,
   error_code: text,
-  checks: z
-    .array(z.object({ check: z.string(), grant: text, ok: z.boolean(), expected: text, actual: text }))
-    .optional(),
+  checks: z.array(shownCheckSchema).optional(),
   policy_revision: z.int().optional(),
   jti: text,
   token_expires_at: text,
@@ -46,7 +52,7 @@ export function printEvent(event: ShownEvent, paint: Paint): string {
   const lines = rows.flatMap(([label, value]) =>
     value === undefined || value === '' ? [] : [`${paint('dim', label.padEnd(labelWidth))}${plain(value)}`],
   );
-  return `${[headline(event, paint), '', ...lines, ...trace(event, paint)].join('\n')}\n`;
+  return `${[headline(event, paint), '', ...lines, ...printChecks(event.checks ?? [], paint)].join('\n')}\n`;
 }
 
 function headline({ action, outcome, reason }: ShownEvent, paint: Paint): string {
@@ -127,7 +133,8 @@ function given({ jti, scopes, resource, token_expires_at: end }: ShownEvent): st
   return `a token ${jti} for ${resource ?? 'the resource'} ${scope}${end === undefined ? '' : `, until ${end}`}`;
 }
 
-function trace({ checks = [] }: ShownEvent, paint: Paint): readonly string[] {
+/** The checks of a decision, in order; no line where there are none. */
+export function printChecks(checks: NonNullable<ShownEvent['checks']>, paint: Paint): readonly string[] {
   if (checks.length === 0) return [];
   return [
     '',

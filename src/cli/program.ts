@@ -3,8 +3,10 @@ import { Command, CommanderError } from 'commander';
 import { type ApplyOptions, apply, diff } from './commands/apply.ts';
 import { type AuditEventsOptions, auditEvents } from './commands/audit-events.ts';
 import { type CheckIssuerOptions, checkIssuer } from './commands/check-issuer.ts';
+import { type ExplainOptions, explain } from './commands/explain.ts';
 import { migrate } from './commands/migrate.ts';
 import { policyRevisions, policyRollback } from './commands/policy.ts';
+import { type TestOptions, test } from './commands/test.ts';
 import { type TokenOptions, token } from './commands/token.ts';
 import { type ValidateOptions, validate } from './commands/validate.ts';
 import { why } from './commands/why.ts';
@@ -78,15 +80,39 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
     .action(async (_options, self: Command) =>
       finish(await diff(dependencies, self.optsWithGlobals<ApplyOptions>())),
     );
+  const issuer = ['--issuer <url>', 'the issuer (default: MINTMARK_ISSUER)'] as const;
+  const trustDomain = [
+    '--trust-domain <name>',
+    "the trust domain (default: MINTMARK_TRUST_DOMAIN, or the issuer's host)",
+  ] as const;
   command('validate', 'Check policy files as the server would, without one.')
     .requiredOption(...file)
-    .option('--issuer <url>', 'the issuer (default: MINTMARK_ISSUER)')
-    .option(
-      '--trust-domain <name>',
-      "the trust domain (default: MINTMARK_TRUST_DOMAIN, or the issuer's host)",
-    )
+    .option(...issuer)
+    .option(...trustDomain)
     .action(async (_options, self: Command) =>
       finish(await validate(dependencies, self.optsWithGlobals<ValidateOptions>())),
+    );
+  command('test', 'Run the PolicyTest documents of policy files, without a server.')
+    .requiredOption(...file)
+    .option(...issuer)
+    .option(...trustDomain)
+    .option('--report <format=path>', 'also write junit=FILE or json=FILE; may be repeated', append, [])
+    .option('--coverage', 'name the grants and issuers by which no test gets anything')
+    .option('--coverage-min <percent>', 'end with 1 where less of them is covered')
+    .action(async (_options, self: Command) =>
+      finish(await test(dependencies, self.optsWithGlobals<TestOptions>())),
+    );
+  command('explain', 'Say what the server would answer to a request, and why; exit code 1 where not a token.')
+    .option('--audience <audience>', 'the one target (default: the one that the grants name)')
+    .option('--scope <scopes>', 'scopes, divided by spaces (default: those that the grants name)')
+    .option('--credential-file <path>', 'a credential; - reads standard input')
+    .option('--lane <lane>', 'how it would come in: client_assertion, assertion, subject_token or bearer')
+    .option('--issuer <name>', 'in place of a credential: the Issuer document of --claims')
+    .option('--spiffe-id <id>', 'in place of a credential: the identity')
+    .option('--claims <json>', 'the claims, or @FILE')
+    .option('--at <time>', 'decide at that time, as in 2027-01-01T00:00:00Z')
+    .action(async (_options, self: Command) =>
+      finish(await explain(dependencies, self.optsWithGlobals<ExplainOptions>())),
     );
   command('why', 'Show why a request ended as it did.')
     .argument('<request-id>', 'the request_id of the answer, or its x-request-id header')
@@ -153,6 +179,10 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
       finish(await token(dependencies, self.optsWithGlobals<TokenOptions>())),
     );
   return program;
+}
+
+function append(value: string, earlier: readonly string[]): readonly string[] {
+  return [...earlier, value];
 }
 
 function reportFailure(error: unknown, { err, environment }: CliDependencies, isJson: boolean): number {

@@ -7,6 +7,7 @@ import {
   checkResource,
   checkScopes,
   explainNoGrant,
+  explainScopes,
   grantChecks,
 } from './decision-trace.ts';
 import type { Reason } from './error.ts';
@@ -92,7 +93,10 @@ function decideAsInForce(
   const permitted = new Set(matching.flatMap((grant) => [...grant.scopes]));
   const scopes = [...new Set(request.scopes ?? matching.flatMap((grant) => grant.defaultScopes))];
   const scopeCheck = checkScopes(scopes, permitted);
-  if (!scopeCheck.ok) return refused('policy.scope_not_permitted', [...trace, scopeCheck]);
+  if (!scopeCheck.ok) {
+    const why = explainScopes(identity, resource, matching, scopes, policy);
+    return refused('policy.scope_not_permitted', [...trace, ...why, scopeCheck]);
+  }
 
   const grants =
     scopes.length === 0

@@ -9,6 +9,10 @@ import { issuerNameOf, matchesSubject } from './match.ts';
 import type { Grant, PolicySnapshot, Resource, Subject } from './policy/snapshot.ts';
 
 const maxGrantChecks = 24;
+const maxScopeChecks = 8;
+const maxNearestGrants = 8;
+/** How many grants of a resource a refusal looks at for the nearest ones: it must not cost more where there are more. */
+const maxLookedAt = 64;
 const maxTextLength = 256;
 
 export function checkResource(audience: string, resource: Resource | undefined): Check {
@@ -59,7 +63,7 @@ export function grantChecks(
   });
 }
 
-/** Why nothing applied: the grants that are over, else the first few grants of the resource and whom they are for. */
+/** Why nothing applied: the grants that are over, else the grants of the resource that come nearest and whom they are for. */
 export function explainNoGrant(
   identity: IdentityFields,
   request: AskedFor,
@@ -69,19 +73,97 @@ export function explainNoGrant(
   nowMillis: number,
 ): readonly Check[] {
   if (findings.length > 0) return grantChecks(identity, request, findings, nowMillis);
-  const others = policy.grantsOn(resource, 8);
+  const others = policy.grantsOn(resource, maxLookedAt);
   if (others.length === 0) {
     return [{ check: 'grant', ok: false, expected: `a Grant on ${resource.name}`, actual: 'none' }];
   }
+  return nearestGrants(identity, others, maxNearestGrants);
+}
+
+/** Why a scope is not permitted: what each grant in force gives, then grants that give it to others, nearest first. */
+export function explainScopes(
+  identity: IdentityFields,
+  resource: Resource,
+  inForce: readonly Grant[],
+  asked: readonly string[],
+  policy: PolicySnapshot,
+): readonly Check[] {
+  const missing = asked.filter((scope) => !inForce.some((grant) => grant.scopes.has(scope)));
+  const others = policy
+    .grantsOn(resource, maxLookedAt)
+    .filter((grant) => missing.some((scope) => grant.scopes.has(scope)))
+    .filter((grant) => !grant.subjects.some((subject) => matchesSubject(subject, identity)));
+  return [
+    ...bounded(inForce, (grant) => checkGrantScopes(grant, asked), maxScopeChecks),
+    ...nearestGrants(identity, others, maxNearestGrants),
+  ];
+}
+
+/** What a grant that covers the caller does not give of what was asked for. */
+export function checkGrantScopes(grant: Grant, asked: readonly string[]): Check {
+  const missing = asked.filter((scope) => !grant.scopes.has(scope));
+  return {
+    check: 'grant.scopes',
+    grant: grant.name,
+    ok: missing.length === 0,
+    expected: clip(`among: ${[...grant.scopes].sort().join(' ')}`),
+    actual: clip(`asked for: ${missing.join(' ')}`),
+  };
+}
+
+/** Grants that do not cover the identity, those first whose subjects are spelt most like it, and whom they are for. */
+export function nearestGrants(
+  identity: IdentityFields,
+  grants: readonly Grant[],
+  limit: number,
+): readonly Check[] {
   const issuer = issuerNameOf(identity);
   const actual = issuer === undefined ? identity.spiffeId : `${identity.spiffeId} (issuer ${issuer})`;
-  return bounded(others, (grant) => ({
-    check: 'grant.subject',
-    grant: grant.name,
-    ok: false,
-    expected: clip(grant.subjects.slice(0, 4).map(describeSubject).join(' or ')),
-    actual: clip(actual),
-  }));
+  return grants
+    .map((grant) => ({ grant, nearness: nearnessOf(grant, identity) }))
+    .sort((a, b) => b.nearness - a.nearness)
+    .slice(0, limit)
+    .map(({ grant }) => ({
+      check: 'grant.subject',
+      grant: grant.name,
+      ok: false,
+      expected: clip(nearestSubjects(grant, identity).map(describeSubject).join(' or ')),
+      actual: clip(actual),
+    }));
+}
+
+const maxSubjectsLookedAt = 16;
+const maxSubjectsNamed = 4;
+
+function nearestSubjects({ subjects }: Grant, identity: IdentityFields): readonly Subject[] {
+  return subjects
+    .slice(0, maxSubjectsLookedAt)
+    .sort((a, b) => likeness(b, identity) - likeness(a, identity))
+    .slice(0, maxSubjectsNamed);
+}
+
+function nearnessOf({ subjects }: Grant, identity: IdentityFields): number {
+  let most = 0;
+  for (const subject of subjects.slice(0, maxSubjectsLookedAt)) {
+    most = Math.max(most, likeness(subject, identity));
+  }
+  return most;
+}
+
+/** How many characters the subject and the identity begin with alike. */
+function likeness(subject: Subject, { spiffeId }: IdentityFields): number {
+  const text = spellingOf(subject);
+  const longest = Math.min(text.length, spiffeId.length);
+  let length = 0;
+  while (length < longest && text.charCodeAt(length) === spiffeId.charCodeAt(length)) length += 1;
+  return length;
+}
+
+function spellingOf(subject: Subject): string {
+  if ('spiffeId' in subject) return subject.spiffeId;
+  if ('prefix' in subject) return subject.prefix;
+  if ('pattern' in subject) return `spiffe://${subject.compiled.trustDomain}/`;
+  return 'trustDomain' in subject ? `spiffe://${subject.trustDomain}/` : '';
 }
 
 export function checkScopes(asked: readonly string[], permitted: ReadonlySet<string>): Check {
@@ -133,8 +215,12 @@ function describeSubject(subject: Subject): string {
   return clip(`${kind} ${value}`);
 }
 
-function bounded<T>(grants: readonly T[], describe: (grant: T) => Check): readonly Check[] {
-  const checks = grants.slice(0, maxGrantChecks).map(describe);
+function bounded<T>(
+  grants: readonly T[],
+  describe: (grant: T) => Check,
+  limit = maxGrantChecks,
+): readonly Check[] {
+  const checks = grants.slice(0, limit).map(describe);
   const unlisted = grants.length - checks.length;
   if (unlisted === 0) return checks;
   return [...checks, { check: 'grant', ok: true, actual: `${unlisted} more grants are not listed` }];

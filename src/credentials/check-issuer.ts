@@ -113,7 +113,7 @@ function stepsOf(
   ];
 }
 
-function checkIssuerUrl(claims: JsonObject, { issuerUrl }: TrustedIssuer): void {
+export function checkIssuerUrl(claims: JsonObject, { issuerUrl }: TrustedIssuer): void {
   const iss = stringClaim(claims, 'iss') ?? refuse('credential.claim_missing', 'iss');
   if (iss === issuerUrl) return;
   refuse('credential.unknown_issuer', `iss: expected ${echo(issuerUrl)}, actual ${echo(iss)}`);

@@ -62,6 +62,17 @@ export async function verifyPlatformToken(
   const audiences = readAudiences(jws.claims);
   const issuer = await findIssuer(jws, issuers, audiences, context);
 
+  return identityOf({ issuer, jws, subject, audiences }, lane, nowMillis, context);
+}
+
+/** All that is checked once it is known whose token it is: its times, its lane, its platform's rules, and whom it names. */
+export function identityOf(
+  token: Omit<PlatformProof, 'expiresAt'>,
+  lane: Credential['lane'],
+  nowMillis: number,
+  context: Pick<PlatformTokenContext, 'issuer' | 'trustDomain'>,
+): Identity {
+  const { issuer, jws, audiences } = token;
   const times = checkTimes(jws.claims, nowMillis);
   if (times.issuedAt === undefined) refuse('credential.claim_missing', 'iat');
   checkLifetime(times, issuer.platform.maxTokenLifetimeSeconds, nowMillis);
@@ -75,8 +86,7 @@ export async function verifyPlatformToken(
   }
   const refusal = issuer.platform.check?.(jws.claims);
   if (refusal !== undefined) refuse('credential.platform_refused', `${issuer.platform.name}: ${refusal}`);
-  const proof: PlatformProof = { issuer, jws, subject, audiences, expiresAt: Math.floor(times.expiresAt) };
-  return identityFrom(proof, context.trustDomain);
+  return identityFrom({ ...token, expiresAt: Math.floor(times.expiresAt) }, context.trustDomain);
 }
 
 /** An allow-list, so that a token made for another protocol is never taken for a credential (RFC 8725 §3.11). */
@@ -130,7 +140,10 @@ async function findIssuer(
 }
 
 /** Asked after the signature: nobody else's claims are worth what a condition may cost. */
-export function conditionRefusal({ claims }: CompactJws, issuer: TrustedIssuer): OAuthError | undefined {
+export function conditionRefusal(
+  { claims }: Pick<CompactJws, 'claims'>,
+  issuer: TrustedIssuer,
+): OAuthError | undefined {
   try {
     checkCondition(readableClaims(claims, issuer), issuer);
     return undefined;
@@ -140,7 +153,7 @@ export function conditionRefusal({ claims }: CompactJws, issuer: TrustedIssuer):
 }
 
 export function claimsRefusal(
-  { claims }: CompactJws,
+  { claims }: Pick<CompactJws, 'claims'>,
   issuer: TrustedIssuer,
   audiences: readonly string[],
 ): OAuthError | undefined {

@@ -1,5 +1,6 @@
 /** What the HTTP layer is given by `wire.ts`; routes take it as their plugin options and import no adapter. */
 import type { Exchange } from '../core/exchange.ts';
+import type { Explain } from '../core/explain.ts';
 import type { CheckIssuer } from '../core/issuer-check.ts';
 import type { CheckPushedKeys } from '../core/issuer-keys.ts';
 import type { PolicyBook } from '../core/policy/book.ts';
@@ -40,6 +41,7 @@ export interface HttpDependencies {
   readonly checkUnsavedIssuer: CheckIssuer;
   readonly verify: Verify;
   readonly checkPushedKeys: CheckPushedKeys;
+  readonly explain: Explain;
   readonly keyRing: TurningKeyRing;
   readonly policyBook: PolicyBook;
   readonly policyHistory: PolicyHistory;

@@ -4,7 +4,7 @@
 const block = /^-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----\s*/;
 
 /** DER of each, in order; undefined for text that is anything but one certificate after another. */
-function readPemCertificates(text: string): readonly Uint8Array[] | undefined {
+export function readPemCertificates(text: string): readonly Uint8Array[] | undefined {
   const certificates: Uint8Array[] = [];
   let rest = text.trimStart();
   while (rest !== '') {

@@ -6,9 +6,9 @@ import type { CliDependencies } from '../dependencies.ts';
 import { CommandFailure, type ExitCode, exitCodes, usageFailure } from '../exit.ts';
 import { explainPlaces, explainProblem } from '../explain-problem.ts';
 import { mergePolicy } from '../merge-policy.ts';
-import { createPaint, plainJson } from '../paint.ts';
+import { createPaint, plain, plainJson } from '../paint.ts';
 import { countDiff, isEmpty, printDiff } from '../print-diff.ts';
-import { readPolicySources } from '../read-policy-sources.ts';
+import { readPolicySources, readTestSources } from '../read-policy-sources.ts';
 
 export interface ApplyOptions {
   readonly file: readonly string[];
@@ -49,6 +49,11 @@ async function send(dependencies: CliDependencies, options: ApplyOptions, dryRun
     throw usageFailure('--prune needs --set NAME: it deletes only what an earlier apply of that set wrote.');
   }
   const sources = await readPolicySources(dependencies, options.file);
+  const tests = await readTestSources(dependencies, options.file);
+  if (tests.length > 0 && !options.json) {
+    const label = tests.map(({ value }) => documentLabel(value)).join(', ');
+    dependencies.err.write(`left out, for "mintmark test" to run: ${plain(label)}\n`);
+  }
   const client = await openAdminClient(dependencies);
   try {
     return { sources, replaced: await replaceMerged(client, sources, options, dryRun) };

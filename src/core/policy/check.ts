@@ -1,5 +1,6 @@
 /** Reads each document against its schema and finds out which names the policy declares. */
-import { isJsonObject } from '../json.ts';
+import type { z } from 'zod';
+import { findUnsafe, isJsonObject } from '../json.ts';
 import {
   apiVersion,
   documentSchemas,
@@ -14,7 +15,7 @@ import {
 import { quote, suggest } from './nearest-word.ts';
 import { type Problems, placeOf } from './problems.ts';
 import { describeIssues } from './schema-sentences.ts';
-import { documentName, type FieldPath, type PolicySource } from './source.ts';
+import { documentName, type PolicySource } from './source.ts';
 
 export interface Checked<D extends PolicyDocument> {
   readonly source: PolicySource;
@@ -29,8 +30,6 @@ export interface CheckedPolicy {
   /** Whether a document of that name is there, even if something else is wrong with it: one mistake, one problem. */
   declares(kind: Kind, name: string): boolean;
 }
-
-const maxDepth = 16;
 
 /** Reads all documents; what is wrong goes to `problems`, and a document that does not fit its schema is left out. */
 export function checkDocuments(sources: readonly PolicySource[], problems: Problems): CheckedPolicy {
@@ -52,7 +51,7 @@ export function checkDocuments(sources: readonly PolicySource[], problems: Probl
       }
       declared.set(key, source);
     }
-    const document = readDocument(source, problems);
+    const document = readDocument(source, documentSchemas, problems);
     if (document?.kind === 'Issuer') issuers.push({ source, document });
     else if (document?.kind === 'TrustDomain') trustDomains.push({ source, document });
     else if (document?.kind === 'Resource') resources.push({ source, document });
@@ -67,13 +66,18 @@ export function checkDocuments(sources: readonly PolicySource[], problems: Probl
   };
 }
 
-function readDocument(source: PolicySource, problems: Problems): PolicyDocument | undefined {
+/** The document, of one of the kinds that have a schema here; undefined where `problems` says what is wrong with it. */
+export function readDocument<Schemas extends Readonly<Record<string, z.ZodType>>>(
+  source: PolicySource,
+  schemas: Schemas,
+  problems: Problems,
+): z.infer<Schemas[keyof Schemas]> | undefined {
   const { value } = source;
   if (!isJsonObject(value)) {
     problems.add(source, [], `a policy document is a mapping with apiVersion, kind, metadata and spec`);
     return undefined;
   }
-  const unsafe = findUnsafe(value, []);
+  const unsafe = findUnsafe(value);
   if (unsafe !== undefined) {
     problems.add(source, unsafe, 'a document holds no field named __proto__ and no more than 16 levels');
     return undefined;
@@ -82,14 +86,14 @@ function readDocument(source: PolicySource, problems: Problems): PolicyDocument 
     problems.add(source, ['apiVersion'], `must be ${apiVersion}`);
     return undefined;
   }
-  const kind = kinds.find((known) => known === value.kind);
-  if (kind === undefined) {
-    problems.add(source, ['kind'], kindSentence(value.kind));
+  const { kind } = value;
+  const schema = typeof kind === 'string' && Object.hasOwn(schemas, kind) ? schemas[kind] : undefined;
+  if (schema === undefined) {
+    problems.add(source, ['kind'], kindSentence(kind));
     return undefined;
   }
-  const schema = documentSchemas[kind];
   const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) return parsed.data as z.infer<Schemas[keyof Schemas]>;
   for (const { path, message } of describeIssues(parsed.error.issues, schema, value)) {
     problems.add(source, path, message);
   }
@@ -100,25 +104,4 @@ function kindSentence(kind: unknown): string {
   if (kind === 'PolicyTest') return 'a PolicyTest is run, never stored: keep it out of the policy itself';
   if (typeof kind !== 'string') return `is missing: write ${kinds.join(', ')}`;
   return `unknown kind ${quote(kind)}: ${suggest(kind, kinds)}`;
-}
-
-/** Where zod would pass over a field in silence, or recursion over the value could be driven too deep. */
-function findUnsafe(value: unknown, path: FieldPath): FieldPath | undefined {
-  if (typeof value !== 'object' || value === null) return undefined;
-  if (path.length > maxDepth) return path;
-  if (Array.isArray(value)) {
-    for (const [index, item] of value.entries()) {
-      if (typeof item !== 'object') continue;
-      const found = findUnsafe(item, [...path, index]);
-      if (found !== undefined) return found;
-    }
-    return undefined;
-  }
-  for (const [key, item] of Object.entries(value)) {
-    if (key === '__proto__') return [...path, key];
-    if (typeof item !== 'object') continue;
-    const found = findUnsafe(item, [...path, key]);
-    if (found !== undefined) return found;
-  }
-  return undefined;
 }

@@ -33,7 +33,7 @@ const scopeSchema = z
     'a scope is printable ASCII without space, double quote or backslash',
   );
 
-const metadataSchema = z.strictObject({
+export const metadataSchema = z.strictObject({
   name: nameSchema,
   labels: z.record(z.string().max(128), z.string().max(256)).optional(),
 });

@@ -4,6 +4,14 @@ import type { AuditEvent } from '../../core/audit.ts';
 
 const lanes = ['client_assertion', 'assertion', 'subject_token', 'bearer', 'client_certificate'] as const;
 
+export const checkSchema = z.object({
+  check: z.string(),
+  grant: z.string().optional(),
+  ok: z.boolean(),
+  expected: z.string().optional(),
+  actual: z.string().optional(),
+});
+
 export const auditEventSchema = z
   .object({
     request_id: z.string(),
@@ -30,18 +38,7 @@ export const auditEventSchema = z
     reason: z.string().optional().describe('Why it was refused, as in `credential.expired`.'),
     detail: z.string().optional(),
     error_code: z.string().optional().describe('What the caller was told.'),
-    checks: z
-      .array(
-        z.object({
-          check: z.string(),
-          grant: z.string().optional(),
-          ok: z.boolean(),
-          expected: z.string().optional(),
-          actual: z.string().optional(),
-        }),
-      )
-      .optional()
-      .describe('What was looked at, in order.'),
+    checks: z.array(checkSchema).optional().describe('What was looked at, in order.'),
     policy_revision: z.int().optional(),
     jti: z.string().optional(),
     token_hash: z.string().optional().describe('SHA-256 of the token minted, base64url.'),

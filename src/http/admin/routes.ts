@@ -6,6 +6,7 @@ import { auditEventRoutes } from './audit-event-routes.ts';
 import { installAuthorization } from './authorize.ts';
 import { authorizePusher } from './authorize-pusher.ts';
 import { documentRoutes } from './document-routes.ts';
+import { explainRoutes } from './explain-routes.ts';
 import { issuerCheckRoutes } from './issuer-check-routes.ts';
 import { issuerKeysRoutes } from './issuer-keys-routes.ts';
 import { policyRoutes } from './policy-routes.ts';
@@ -27,5 +28,6 @@ export const adminRoutes: FastifyPluginAsync<HttpDependencies> = async (app, dep
   await app.register(
     issuerKeysRoutes(authorizePusher('admin.issuers.push_keys', dependencies), dependencies),
   );
+  await app.register(explainRoutes(authorize, dependencies));
   await app.register(statusRoutes(authorize, dependencies));
 };

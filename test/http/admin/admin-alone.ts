@@ -47,6 +47,7 @@ export async function openAdminAlone(
     checkUnsavedIssuer: unused,
     verify: unused,
     checkPushedKeys: unused,
+    explain: unused,
     keyRing: {
       signer: unused,
       publicKeys: unused,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openHouse, type TestHouse, testAdminToken } from '../../support/house.ts';
 import { freePort } from '../../support/server.ts';
-import { tellStory } from '../token/story.ts';
+import { orders, tellStory } from '../token/story.ts';
 import { callAdmin, putPolicy, resource } from './admin-calls.ts';
 import { runCli } from './run-cli.ts';
 
@@ -47,6 +47,27 @@ async function names(): Promise<string[]> {
 }
 
 describe('mintmark apply', () => {
+  it('leaves PolicyTest documents out, and says so', async () => {
+    const policyTest = {
+      apiVersion: 'mintmark/v1',
+      kind: 'PolicyTest',
+      metadata: { name: 'ours' },
+      spec: [{ given: { spiffeId: 'spiffe://prod.test/a' }, expect: { permit: false } }],
+    };
+    const path = file('tested.yaml', resource('tested'), policyTest);
+    const applied = await runCli(['apply', '-f', path], { environment });
+    expect(applied).toMatchObject({
+      exitCode: 0,
+      err: 'left out, for "mintmark test" to run: PolicyTest/ours\n',
+    });
+    expect(applied.out).toMatch(/^\+ Resource\/tested\n1 added, /);
+    expect(await names()).toEqual(['tested']);
+    expect((await putPolicy(house.app, [policyTest])).json()).toMatchObject({
+      type: 'urn:mintmark:problem:policy-refused',
+      problems: [{ document: 'PolicyTest/ours', field: 'kind' }],
+    });
+  });
+
   it('creates, replaces whole, leaves the rest alone, and prints what changed', async () => {
     await putPolicy(house.app, [resource('other')]);
     const created = await runCli(['apply', '-f', file('a.yaml', resource('one'), resource('two'))], {
@@ -299,5 +320,64 @@ describe('the admin token', () => {
     const result = await runCli(['why', 'x'], { environment: { ...environment, MINTMARK_URL: url } });
     expect(result.exitCode).toBe(1);
     expect(result.err).toContain(`${url} cannot be reached (ECONNREFUSED): is the server running?`);
+  });
+});
+
+describe('mintmark explain', () => {
+  const ask = (...args: string[]) => runCli(['explain', ...args], { environment });
+
+  it('says what a supposed caller would get, and ends with 0', async () => {
+    const permitted = await ask('--spiffe-id', orders, '--audience', 'alpha', '--scope', 'email alpha');
+    expect(permitted).toMatchObject({ exitCode: 0, err: '' });
+    expect(permitted.out).toMatch(
+      /^✓ A token would be given\.\n\nidentity {3}spiffe:\/\/prod\.test\/orders\n(.*\n)*given {6}a token for alpha with scope email alpha, for 300 s\n(.*\n)*✓ Grant\/orders-alpha\n/,
+    );
+  });
+
+  it('says why not, grant by grant, and ends with 1', async () => {
+    const path = join(folder, 'claims.json');
+    const claims = {
+      sub: 'system:serviceaccount:payments:api',
+      'kubernetes.io': { namespace: 'payments', serviceaccount: { name: 'api' } },
+    };
+    writeFileSync(path, JSON.stringify(claims));
+    const asked = ['--issuer', 'cluster', '--audience', 'alpha', '--scope', 'email'];
+    const refused = await ask(...asked, '--claims', `@${path}`);
+    expect(refused).toMatchObject({ exitCode: 1, err: '' });
+    expect(refused.out).toMatch(
+      /^✗ A token would be refused: a scope was asked for that no grant permits\.\n/,
+    );
+    expect(refused.out).toContain(
+      '✗ Grant/api-alpha: grant.scopes: expected among: alpha profile, actual asked for: email\n',
+    );
+    const json = await ask(...asked, '--claims', JSON.stringify(claims), '--json');
+    expect(json).toMatchObject({ exitCode: 1, err: '' });
+    expect(JSON.parse(json.out)).toMatchObject({ outcome: 'refused', reason: 'policy.scope_not_permitted' });
+  });
+
+  it('takes a credential from standard input', async () => {
+    const input = await story.platformToken();
+    const result = await runCli(['explain', '--credential-file', '-', '--audience', 'alpha'], {
+      environment,
+      input,
+    });
+    expect(result).toMatchObject({ exitCode: 0, err: '' });
+    expect(result.out).toContain('spiffe://mintmark.test/cluster/ns/payments/sa/api');
+    expect(result.out).not.toContain(input);
+  });
+
+  it.each([
+    ['nothing given', []],
+    ['two things given', ['--spiffe-id', 'spiffe://prod.test/a', '--credential-file', '-']],
+    ['claims that are no JSON', ['--issuer', 'cluster', '--claims', 'sub=x']],
+    ['a file that is not there', ['--issuer', 'cluster', '--claims', '@/nowhere']],
+  ])('ends with 2 where it was called wrongly: %s', async (_title, args) => {
+    expect(await ask(...args)).toMatchObject({ exitCode: 2, out: '' });
+  });
+
+  it('ends with 1 and the server’s words where it refuses the question', async () => {
+    const result = await ask('--issuer', 'cluster');
+    expect(result).toMatchObject({ exitCode: 1, out: '' });
+    expect(result.err).toContain('an issuer needs claims beside it');
   });
 });

@@ -57,7 +57,7 @@ describe('mintmark validate', () => {
       err: '',
     });
     const json = await runCli(['validate', '--json', '-f', path]);
-    expect(JSON.parse(json.out)).toEqual({ valid: true, documents: 3, warnings: [] });
+    expect(JSON.parse(json.out)).toEqual({ valid: true, documents: 3, tests: 0, warnings: [] });
   });
 
   it('prints warnings with their place on stderr, and takes the policy', async () => {
@@ -110,7 +110,7 @@ describe('mintmark --help', () => {
   it('is there for the program and for each command', async () => {
     const { exitCode, out } = await runCli(['--help']);
     expect(exitCode).toBe(0);
-    const commands = ['serve', 'migrate', 'apply', 'diff', 'validate', 'why', 'token'];
+    const commands = ['serve', 'migrate', 'apply', 'diff', 'validate', 'test', 'explain', 'why', 'token'];
     for (const command of commands) expect(out).toMatch(new RegExp(`^  ${command} `, 'm'));
     const helps = await Promise.all(commands.map((command) => runCli([command, '--help'])));
     for (const [index, help] of helps.entries()) {

@@ -60,6 +60,55 @@ describe('decide', () => {
     });
   });
 
+  it('says of each grant in force which scope it lacks, and names a grant that gives it to another, the nearest first', () => {
+    const spec = (path: string) =>
+      `{ subjects: [ { spiffeId: spiffe://prod.example/${path} } ], resource: inventory, scopes: [items:write] }`;
+    const more = compileText(
+      `${text}${grant('a-far', spec('zebra'))}${grant('b-near', spec('team-a-lead'))}`,
+    );
+    const teamMate = identity('spiffe://prod.example/team-a/x', { expiresAt: nowSeconds + 60 });
+    const { checks } = decide(teamMate, { audience: inventory, scopes: ['items:write'] }, more, now);
+    expect(checks.filter(({ ok }) => !ok)).toEqual([
+      {
+        check: 'grant.scopes',
+        grant: 'orders',
+        ok: false,
+        expected: 'among: items:read',
+        actual: 'asked for: items:write',
+      },
+      ...[
+        ['b-near', 'team-a-lead'],
+        ['a-far', 'zebra'],
+        ['orders-writes', 'orders'],
+      ].map(([name, path]) => ({
+        check: 'grant.subject',
+        grant: name,
+        ok: false,
+        expected: `spiffeId spiffe://prod.example/${path}`,
+        actual: 'spiffe://prod.example/team-a/x',
+      })),
+      {
+        check: 'scope',
+        ok: false,
+        expected: 'among: items:read',
+        actual: 'not permitted: items:write',
+      },
+    ]);
+  });
+
+  it('names the nearest grants where none covers the identity, however late their names come', () => {
+    const spec = (path: string) =>
+      `{ subjects: [ { spiffeId: spiffe://prod.example/${path} } ], resource: inventory, scopes: [items:read] }`;
+    const many = Array.from({ length: 60 }, (_, index) => grant(`many-${index}`, spec(`other-${index}`)));
+    const more = compileText(`${text}${many.join('')}${grant('zz-near', spec('payers/one'))}`);
+    const who = identity('spiffe://prod.example/payers/two', { expiresAt: nowSeconds + 60 });
+    const { checks } = decide(who, { audience: inventory }, more, now);
+    expect(checks.filter(({ check }) => check === 'grant.subject').map((check) => check.grant)).toHaveLength(
+      8,
+    );
+    expect(checks[1]).toMatchObject({ grant: 'zz-near', ok: false });
+  });
+
   it('refuses an audience that no resource has', () => {
     expect(decided({ audience: `${inventory}/` })).toEqual({
       permit: false,

@@ -1,0 +1,158 @@
+/** Answers "what would the exchange say, and why?" with the exchange's own parts; mints, claims and records nothing. */
+import type { Check } from './audit.ts';
+import type { Credential } from './credential.ts';
+import { type Decision, decide } from './decide.ts';
+import { checkGrantScopes, nearestGrants } from './decision-trace.ts';
+import { OAuthError, type Reason } from './error.ts';
+import type { IdentityFields } from './identity.ts';
+import { suggest } from './policy/nearest-word.ts';
+import type { PolicySnapshot } from './policy/snapshot.ts';
+import { parseScope } from './scope.ts';
+import type { Suppose, Supposed } from './supposed.ts';
+
+/**
+ * As `Verify`, but undefined where the platform would have to be asked, which only an exchange does. The result is typed
+ * as unproven, since whoever asks need not hold a certificate's key.
+ */
+export type VerifyWithoutCalls = (
+  credential: Credential,
+  policy: PolicySnapshot,
+  nowMillis: number,
+) => Promise<IdentityFields | undefined>;
+
+export type Given = { readonly credential: Credential } | Supposed;
+
+export interface Question {
+  readonly given: Given;
+  readonly audience?: string | undefined;
+  /** As a request writes them: divided by spaces. */
+  readonly scope?: string | undefined;
+}
+
+/** What became of one grant, and the first thing that failed. */
+export interface GrantVerdict {
+  readonly grant: string;
+  readonly contributes: boolean;
+  readonly failed?: Check;
+}
+
+export interface Explanation {
+  /** `unchecked` where only an exchange can tell. */
+  readonly outcome: 'permitted' | 'refused' | 'unchecked';
+  readonly reason?: Reason;
+  /** What was expected and found; it may quote claims. */
+  readonly detail?: string;
+  /** Undefined where the credential or claims are refused. */
+  readonly identity?: IdentityFields;
+  readonly decision?: Decision;
+  /** The grants that cover the identity; where none does, those on the resource that come nearest. */
+  readonly grants: readonly GrantVerdict[];
+}
+
+/** Rejects on a fault of ours only: whatever is wrong with the question's credential or claims is the answer. */
+export type Explain = (question: Question, policy: PolicySnapshot, nowMillis: number) => Promise<Explanation>;
+
+export function createExplain(verify: VerifyWithoutCalls, suppose: Suppose): Explain {
+  return async ({ given, ...asked }, policy, nowMillis) => {
+    if (!('credential' in given)) return explainSupposed({ given, ...asked }, suppose, policy, nowMillis);
+    try {
+      const scopes = parseScope(asked.scope);
+      const identity = await verify(given.credential, policy, nowMillis);
+      if (identity === undefined) return { outcome: 'unchecked', detail: onlyAnExchange, grants: [] };
+      return explainDecision(identity, { audience: asked.audience, scopes }, policy, nowMillis);
+    } catch (error) {
+      return refusedBy(error);
+    }
+  };
+}
+
+/** The same for what is only supposed: at once, and without a server. */
+export function explainSupposed(
+  { given, audience, scope }: Question & { readonly given: Supposed },
+  suppose: Suppose,
+  policy: PolicySnapshot,
+  nowMillis: number,
+): Explanation {
+  try {
+    const scopes = parseScope(scope);
+    const identity = suppose(given, policy, nowMillis);
+    return explainDecision(identity, { audience, scopes }, policy, nowMillis);
+  } catch (error) {
+    return refusedBy(error);
+  }
+}
+
+function refusedBy(error: unknown): Explanation {
+  if (!(error instanceof OAuthError)) throw error;
+  const { reason, detail } = error;
+  return { outcome: 'refused', reason, ...(detail === undefined ? {} : { detail }), grants: [] };
+}
+
+const onlyAnExchange = 'the platform itself must be asked about this credential, which only an exchange does';
+const maxNearest = 8;
+const maxLookedAt = 5_000;
+const maxSuggestions = 200;
+
+function explainDecision(
+  identity: IdentityFields,
+  asked: { readonly audience: string | undefined; readonly scopes: readonly string[] | undefined },
+  policy: PolicySnapshot,
+  nowMillis: number,
+): Explanation {
+  const decision = decide(identity, asked, policy, nowMillis);
+  const detail = detailOf(decision, asked.audience, policy);
+  return {
+    outcome: decision.permit ? 'permitted' : 'refused',
+    ...(decision.permit ? {} : { reason: decision.reason }),
+    ...(detail === undefined ? {} : { detail }),
+    identity,
+    decision,
+    grants: grantVerdicts(identity, decision, policy),
+  };
+}
+
+function detailOf(
+  decision: Decision,
+  audience: string | undefined,
+  { resourcesByAudience }: PolicySnapshot,
+): string | undefined {
+  if (decision.permit) return undefined;
+  if (decision.reason === 'policy.unknown_resource' && audience !== undefined) {
+    return `audience: ${suggest(audience, [...resourcesByAudience.keys()].slice(0, maxSuggestions))}`;
+  }
+  const failed = decision.checks.find(({ ok, grant }) => !ok && grant === undefined);
+  return failed && `${failed.check}: expected ${failed.expected}, actual ${failed.actual}`;
+}
+
+/** For every grant of the trace the first check that it failed; a grant in force may also give none of the scopes. */
+function grantVerdicts(
+  identity: IdentityFields,
+  decision: Decision,
+  policy: PolicySnapshot,
+): readonly GrantVerdict[] {
+  const { resource, checks } = decision;
+  if (resource === undefined) return [];
+  const contributing = new Set(decision.permit ? decision.grants.map(({ name }) => name) : []);
+  const failures = new Map<string, Check>();
+  for (const check of checks) {
+    const givesNothing = !check.ok || check.check === 'grant.observed';
+    if (check.grant !== undefined && givesNothing && !failures.has(check.grant))
+      failures.set(check.grant, check);
+  }
+  const candidates = policy.grantsFor(identity, resource);
+  if (candidates.length === 0) {
+    const others = policy.grantsOn(resource, maxLookedAt);
+    return nearestGrants(identity, others, maxNearest).map((failed) => ({
+      grant: failed.grant ?? '',
+      contributes: false,
+      failed,
+    }));
+  }
+  return candidates.map((grant) => {
+    const { name } = grant;
+    if (contributing.has(name)) return { grant: name, contributes: true };
+    const failed =
+      failures.get(name) ?? (decision.permit ? checkGrantScopes(grant, decision.scopes) : undefined);
+    return { grant: name, contributes: false, ...(failed === undefined ? {} : { failed }) };
+  });
+}
