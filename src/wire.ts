@@ -16,6 +16,7 @@ import { openRedis, type RedisStores } from './adapters/redis/open.ts';
 import { openSoftwareKeys } from './adapters/software-keys/open.ts';
 import { readTokenFile } from './adapters/token-file/read.ts';
 import { openWorkloadApi } from './adapters/workload-api/open.ts';
+import { openAdmins } from './admins.ts';
 import type { Config } from './config.ts';
 import type { TokenAlgorithm } from './core/algorithm.ts';
 import { tokenEndpointOf } from './core/discovery.ts';
@@ -104,6 +105,7 @@ async function assemble(
     log: (message, error) => logger.warn({ err: error }, message),
   });
   closers.push(() => keySets.close());
+  const bootstrapToken = await adminTokenOf(config, dataDir);
   const policyBook = createPolicyBook({
     store: stores.policy,
     context: {
@@ -113,6 +115,7 @@ async function assemble(
       platforms,
     },
     clock,
+    mustKeepAdmin: bootstrapToken === undefined,
     onProblem: (error) => logger.error({ err: error }, 'the stored policy was not taken; the last one stays'),
     onSnapshot: (snapshot) => {
       keySets.prepare(snapshot);
@@ -175,7 +178,7 @@ async function assemble(
       audit: stores.audit,
       auditLog: stores.audit,
       refusalCap,
-      adminToken: await adminTokenOf(config, dataDir),
+      authenticate: openAdmins({ config, bootstrapToken, policyBook, keyRing }, logger),
       readiness: readinessOf(stores, redis),
       isDraining: () => isDraining,
     },

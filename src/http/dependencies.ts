@@ -6,7 +6,7 @@ import type { StoredDocument } from '../core/policy/document.ts';
 import type { PolicySource } from '../core/policy/source.ts';
 import type { AuditLog, AuditSink, Clock, TurningKeyRing } from '../core/ports.ts';
 import type { RefusalCap } from '../core/refusal-cap.ts';
-import type { Secret } from '../core/secret.ts';
+import type { Authenticate } from './admin/admin-caller.ts';
 import type { CertificateSources } from './forwarded-certificate.ts';
 import type { ServerTls } from './server-tls.ts';
 
@@ -41,8 +41,7 @@ export interface HttpDependencies {
   readonly audit: AuditSink;
   readonly auditLog: AuditLog;
   readonly refusalCap: RefusalCap;
-  /** The bootstrap admin token; undefined switches it off. */
-  readonly adminToken: Secret<string> | undefined;
+  readonly authenticate: Authenticate;
   readonly readiness: readonly ReadinessCheck[];
   /** Whether the process has begun to drain; a draining replica is not ready. */
   readonly isDraining: () => boolean;

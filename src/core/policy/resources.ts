@@ -1,14 +1,11 @@
 /** Checks and compiles Resource documents: the audiences that tokens are minted for. */
 
+import { adminAudience, adminResourceName } from './admin-resource.ts';
 import type { Checked } from './check.ts';
 import type { ResourceDocument } from './document.ts';
 import { type Problems, placeOf } from './problems.ts';
 import type { PolicyContext, Resource } from './snapshot.ts';
 import type { PolicySource } from './source.ts';
-
-/** The admin API's own resource; no document may stand for it. */
-const adminResourceName = 'mintmark-admin';
-const adminAudience = (issuer: string): string => `${issuer}/admin/v1`;
 
 const maxLifetimeSeconds = 86_400;
 

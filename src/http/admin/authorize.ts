@@ -4,7 +4,7 @@ import type { AuditEvent } from '../../core/audit.ts';
 import { OAuthError, reasons } from '../../core/error.ts';
 import type { HttpDependencies } from '../dependencies.ts';
 import { remoteAddressOf } from '../remote-address.ts';
-import { type AdminCaller, type AdminScope, createAuthenticate } from './admin-caller.ts';
+import type { AdminCaller, AdminScope } from './admin-caller.ts';
 import { adminMetadataUrl } from './metadata.ts';
 import { AdminProblem, problemOf, sendProblem } from './problem.ts';
 
@@ -28,8 +28,7 @@ const retryAfterRefusalsSeconds = 60;
 
 /** Prepares the plugin's instance: problems as error bodies, the audit of each use, and the gate that its routes name. */
 export function installAuthorization(app: FastifyInstance, dependencies: HttpDependencies): Authorize {
-  const { audit, clock, refusalCap, settings } = dependencies;
-  const authenticate = createAuthenticate(dependencies.adminToken);
+  const { audit, authenticate, clock, refusalCap, settings } = dependencies;
   const resourceMetadata = `Bearer resource_metadata="${adminMetadataUrl(settings.issuer)}"`; // RFC 9728 §5.1
 
   app.decorateRequest('adminUse', undefined);
@@ -56,7 +55,9 @@ export function installAuthorization(app: FastifyInstance, dependencies: HttpDep
     });
   });
 
-  const refuseStranger = async (request: FastifyRequest, isTokenPresent: boolean): Promise<never> => {
+  const refuseStranger = async (request: FastifyRequest, refusal: OAuthError): Promise<never> => {
+    const { reason } = refusal;
+    const isTokenPresent = reason !== 'admin.token_missing';
     if (!(await refusalCap(remoteAddressOf(request)))) {
       request.adminUse = undefined; // past the cap a refusal is counted, and writes no row
       throw new AdminProblem('too-many-refusals', {
@@ -65,7 +66,7 @@ export function installAuthorization(app: FastifyInstance, dependencies: HttpDep
     }
     throw new AdminProblem('unauthorized', {
       detail: 'Send the admin token as "Authorization: Bearer <token>".',
-      reason: isTokenPresent ? 'admin.token_refused' : 'admin.token_missing',
+      reason,
       // RFC 6750 §3.1: no error code where no token came.
       headers: {
         'www-authenticate': isTokenPresent ? `${resourceMetadata}, error="invalid_token"` : resourceMetadata,
@@ -84,8 +85,12 @@ export function installAuthorization(app: FastifyInstance, dependencies: HttpDep
       };
       request.adminUse = { event, isRecorded: false };
       const token = bearerToken(request.headers.authorization);
-      const caller = token === undefined ? undefined : authenticate(token);
-      if (caller === undefined) return refuseStranger(request, token !== undefined);
+      if (token === undefined) return refuseStranger(request, new OAuthError('admin.token_missing'));
+      const caller = await authenticate(token, event.at).catch((error: unknown) => {
+        const refusal = OAuthError.from(error);
+        if (refusal.code !== 'invalid_token') throw error; // our own failure is not the caller's
+        return refuseStranger(request, refusal);
+      });
       event.actor = caller.name;
       const missing = scopes.find((scope) => !caller.scopes.has(scope));
       if (missing !== undefined) {

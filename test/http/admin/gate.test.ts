@@ -6,6 +6,7 @@ import { openPgliteDatabase } from '../../../src/adapters/postgres/pglite-databa
 import { createPolicyBook } from '../../../src/core/policy/book.ts';
 import { v7RequestId } from '../../../src/core/request-id.ts';
 import { Secret } from '../../../src/core/secret.ts';
+import { createAuthenticate } from '../../../src/http/admin/admin-caller.ts';
 import { adminRoutes } from '../../../src/http/admin/routes.ts';
 import { newAddress, openHouse, type TestHouse, testAdminToken, testIssuer } from '../../support/house.ts';
 import { callAdmin, putPolicy, resource } from './admin-calls.ts';
@@ -228,7 +229,11 @@ async function openAdminAlone() {
     audit: stores.audit,
     auditLog: stores.audit,
     refusalCap: async () => true,
-    adminToken: new Secret(testAdminToken),
+    authenticate: createAuthenticate({
+      bootstrapToken: new Secret(testAdminToken),
+      verifyAdminToken: unused,
+      scopesOf: unused,
+    }),
     readiness: [],
     isDraining: () => false,
   });

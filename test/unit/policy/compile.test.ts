@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { decide } from '../../../src/core/decide.ts';
+import { adminScopes } from '../../../src/core/policy/admin-resource.ts';
 import { compilePolicy } from '../../../src/core/policy/compile.ts';
 import { describeProblem, PolicyRefused } from '../../../src/core/policy/refused.ts';
 import { type PolicySource, sourcesFromStored, storedFromSources } from '../../../src/core/policy/source.ts';
@@ -89,10 +90,18 @@ describe('compilePolicy', () => {
     },
   );
 
-  it('compiles an empty policy', () => {
+  it('compiles an empty policy, in which only the admin API’s own resource stands', () => {
     const empty = compilePolicy([], context, 0);
     expect(empty.documents).toEqual([]);
-    expect(empty.resourcesByAudience.size).toBe(0);
+    expect([...empty.resourcesByAudience.values()]).toEqual([
+      {
+        name: 'mintmark-admin',
+        audience: 'https://sts.example/admin/v1',
+        scopes: new Set(adminScopes),
+        tokenLifetimeSeconds: 600,
+        signingAlgorithm: 'ES256',
+      },
+    ]);
   });
 
   it('accepts grants for our own trust domain’s IDs', () => {
