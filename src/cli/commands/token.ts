@@ -73,7 +73,8 @@ export async function readCredential(dependencies: CliDependencies, path: string
   return credential;
 }
 
-function refusalOf(status: number, body: unknown): CommandFailure {
+/** The server's refusal, with its request id; never the token. */
+export function refusalOf(status: number, body: unknown): CommandFailure {
   const refusal = refusalSchema.safeParse(body);
   if (!refusal.success) return new CommandFailure(`the server answered ${status}, and not as Mintmark does`);
   const { error, error_description: description, request_id: requestId } = refusal.data;
