@@ -17,6 +17,8 @@ export interface Config {
   readonly exchangeDatabaseUrl: Secret<string> | undefined;
   readonly redisUrl: Secret<string> | undefined;
   readonly dataDir: string;
+  /** What happens to an attempt whose event the database does not take. */
+  readonly auditOnOutage: 'spool' | 'deny';
   readonly policyPath: string | undefined;
   /** undefined: generated in the data folder. */
   readonly keyEncryptionKey: Secret<Uint8Array> | undefined;
@@ -125,6 +127,7 @@ const environmentSchema = z.object({
   MINTMARK_EXCHANGE_DATABASE_URL: urlSchema('postgres:', 'postgresql:'),
   REDIS_URL: urlSchema('redis:', 'rediss:'),
   MINTMARK_DATA_DIR: z.string().default('.mintmark'),
+  MINTMARK_AUDIT_ON_OUTAGE: z.enum(['spool', 'deny'], 'is neither spool nor deny').optional(),
   MINTMARK_POLICY: z.string().optional(),
   MINTMARK_KEY_ENCRYPTION_KEY: keySchema,
   MINTMARK_KEY_ROTATION: durationSchema.default(30 * 86_400),
@@ -187,6 +190,9 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   if (values.DATABASE_URL === undefined && values.MINTMARK_EXCHANGE_DATABASE_URL !== undefined) {
     problems.push('MINTMARK_EXCHANGE_DATABASE_URL: has no use without DATABASE_URL');
   }
+  if (values.DATABASE_URL === undefined && values.MINTMARK_AUDIT_ON_OUTAGE === 'spool') {
+    problems.push('MINTMARK_AUDIT_ON_OUTAGE: spool has no use without DATABASE_URL');
+  }
   if (values.MINTMARK_CLIENT_CERT_HEADER !== undefined && values.MINTMARK_TRUSTED_PROXIES.length === 0) {
     problems.push('MINTMARK_CLIENT_CERT_HEADER: has no use without MINTMARK_TRUSTED_PROXIES');
   }
@@ -207,6 +213,8 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     exchangeDatabaseUrl: values.MINTMARK_EXCHANGE_DATABASE_URL,
     redisUrl: values.REDIS_URL,
     dataDir: values.MINTMARK_DATA_DIR,
+    // The embedded store is on the disk that a spool would be on.
+    auditOnOutage: values.DATABASE_URL === undefined ? 'deny' : (values.MINTMARK_AUDIT_ON_OUTAGE ?? 'spool'),
     policyPath: values.MINTMARK_POLICY,
     keyEncryptionKey: values.MINTMARK_KEY_ENCRYPTION_KEY,
     keyLife,

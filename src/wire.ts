@@ -3,17 +3,19 @@ import { Server as TlsServer } from 'node:tls';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import packageDescription from '../package.json' with { type: 'json' };
 import { openFileKeyCache } from './adapters/data-dir/key-cache.ts';
-import { type DataDir, openDataDir } from './adapters/data-dir/open.ts';
+import { openDataDir } from './adapters/data-dir/open.ts';
 import { memoryRateCounter } from './adapters/memory/rate-counter.ts';
+import { openMetrics } from './adapters/metrics/open.ts';
 import { openCallPlatform } from './adapters/net/call-platform.ts';
 import { openFetchDocument } from './adapters/net/fetch-document.ts';
 import { proxyMatcher } from './adapters/net/trusted-proxies.ts';
 import { readPolicyPath } from './adapters/policy-source/read-path.ts';
 import { readPolicyText } from './adapters/policy-source/read-text.ts';
 import { writePolicyText } from './adapters/policy-source/write-text.ts';
-import { openPglite, openPostgres, type SqlStores } from './adapters/postgres/open.ts';
-import { openRedis, type RedisStores } from './adapters/redis/open.ts';
+import type { SqlStores } from './adapters/postgres/open.ts';
+import type { RedisStores } from './adapters/redis/open.ts';
 import { openSoftwareKeys } from './adapters/software-keys/open.ts';
+import type { Spool } from './adapters/spool/open.ts';
 import { readTokenFile } from './adapters/token-file/read.ts';
 import { openWorkloadApi } from './adapters/workload-api/open.ts';
 import { openAdmins } from './admins.ts';
@@ -27,7 +29,6 @@ import { describeProblem } from './core/policy/refused.ts';
 import { type Clock, RevisionConflict } from './core/ports.ts';
 import { createRefusalCap } from './core/refusal-cap.ts';
 import { v7RequestId } from './core/request-id.ts';
-import { Secret } from './core/secret.ts';
 import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { openKeySets } from './credentials/jwks.ts';
 import { openLastGoods } from './credentials/last-good.ts';
@@ -37,12 +38,12 @@ import { drainBeforeClose } from './drain.ts';
 import { buildApp } from './http/app.ts';
 import type { ReadinessCheck } from './http/dependencies.ts';
 import { serverTlsOptions } from './http/server-tls.ts';
+import { adminTokenOf, keyEncryptionKeyOf, openAuditSpool, openSharedState, openStores } from './stores.ts';
 import { renewTls } from './tls-files.ts';
 
 const policyPollMillis = 1_000;
 const tlsPollMillis = 30_000;
 const keyRefreshMillis = 1_000;
-const secretBytes = 32;
 /** Refusals of unverified credentials that one address may have recorded a minute. */
 const refusalLimit = 120;
 const refusalWindowSeconds = 60;
@@ -77,6 +78,9 @@ async function assemble(
   if (dataDir) closers.push(dataDir.close);
   const stores = await openStores(config, dataDir, clock, logger);
   closers.push(stores.close);
+  const spool = await openAuditSpool(config, stores, clock, logger);
+  if (spool) closers.push(spool.close);
+  const audit = spool ?? stores.audit;
   const redis = config.redisUrl && (await openSharedState(config.redisUrl, clock, logger));
   if (redis) closers.push(redis.close);
 
@@ -146,6 +150,13 @@ async function assemble(
     readTokenFile,
   };
   const verify = createVerifier(verifierOptions);
+  const metrics = openMetrics({
+    clock,
+    policyRevision: () => policyBook.current().revision,
+    signingKeys: () => keyRing.list(),
+    keySources: () => keySets.status(),
+    spool: spool?.status,
+  });
   const exchange = createExchange({
     issuer: config.issuer,
     clock,
@@ -153,7 +164,7 @@ async function assemble(
     verify,
     replayGuard: redis?.replayGuard ?? stores.replayGuard,
     keyRing,
-    audit: stores.audit,
+    audit,
     refusalCap,
   });
 
@@ -169,17 +180,18 @@ async function assemble(
         version: packageDescription.version,
       },
       clock,
-      exchange,
+      exchange: metrics.measure(exchange),
+      metrics,
       checkIssuer: createCheckIssuer(verify, verifierOptions),
       keyRing,
       policyBook,
       readPolicyText,
       writePolicyText,
-      audit: stores.audit,
+      audit,
       auditLog: stores.audit,
       refusalCap,
       authenticate: openAdmins({ config, bootstrapToken, policyBook, keyRing }, logger),
-      readiness: readinessOf(stores, redis),
+      readiness: readinessOf(stores, redis, spool),
       isDraining: () => isDraining,
     },
     logger,
@@ -191,82 +203,6 @@ async function assemble(
     await app.close();
   });
   return app;
-}
-
-/** Applies pending migrations, as `mintmark migrate` does. Returns their names. */
-export async function migrateStores(
-  config: Config,
-  clock: Clock,
-  logger: FastifyBaseLogger,
-): Promise<readonly string[]> {
-  const dataDir = config.databaseUrl === undefined ? await openDataDir(config.dataDir) : undefined;
-  try {
-    const stores = await connectStores(config, dataDir, clock, logger);
-    try {
-      return await stores.migrate();
-    } finally {
-      await stores.close();
-    }
-  } finally {
-    await dataDir?.close();
-  }
-}
-
-/** The embedded store migrates itself; a shared one is migrated on purpose, and refused while it is behind. */
-async function openStores(
-  config: Config,
-  dataDir: DataDir | undefined,
-  clock: Clock,
-  logger: FastifyBaseLogger,
-) {
-  const stores = await connectStores(config, dataDir, clock, logger);
-  try {
-    await (dataDir ? stores.migrate() : stores.requireMigrated());
-    return stores;
-  } catch (error) {
-    await stores.close();
-    throw error;
-  }
-}
-
-function connectStores(
-  config: Config,
-  dataDir: DataDir | undefined,
-  clock: Clock,
-  logger: FastifyBaseLogger,
-) {
-  if (dataDir) return openPglite({ dataDir: `${dataDir.path}/pglite`, clock });
-  if (config.databaseUrl === undefined) throw new Error('neither a database nor a data folder');
-  return openPostgres({
-    url: config.databaseUrl.reveal(),
-    ...(config.exchangeDatabaseUrl ? { exchangeUrl: config.exchangeDatabaseUrl.reveal() } : {}),
-    clock,
-    onBackgroundError: (error) => logger.warn({ err: error }, 'PostgreSQL connection lost'),
-  });
-}
-
-function openSharedState(url: Secret<string>, clock: Clock, logger: FastifyBaseLogger): Promise<RedisStores> {
-  return openRedis({
-    url: url.reveal(),
-    clock,
-    onBackgroundError: (error) => logger.warn({ err: error }, 'Redis connection lost'),
-  });
-}
-
-async function keyEncryptionKeyOf(config: Config, dataDir: DataDir | undefined): Promise<Secret<Uint8Array>> {
-  const key =
-    config.keyEncryptionKey ?? (await dataDir?.readOrCreateSecret('key-encryption-key', secretBytes));
-  if (key === undefined) throw new Error('no key-encryption key'); // config.ts has refused this already
-  return key;
-}
-
-async function adminTokenOf(
-  config: Config,
-  dataDir: DataDir | undefined,
-): Promise<Secret<string> | undefined> {
-  if (config.adminToken !== undefined) return config.adminToken === 'off' ? undefined : config.adminToken;
-  const generated = await dataDir?.readOrCreateSecret('admin-token', secretBytes);
-  return generated && new Secret(Buffer.from(generated.reveal()).toString('base64url'));
 }
 
 /** Replicas that start at once race to write the same file; whoever comes second finds it written. */
@@ -315,9 +251,18 @@ function renewTlsOf(
   });
 }
 
-function readinessOf(stores: SqlStores, redis: RedisStores | undefined): readonly ReadinessCheck[] {
-  const database: ReadinessCheck = { name: 'database', run: () => stores.ping() };
-  return redis ? [database, { name: 'redis', run: () => redis.ping() }] : [database];
+/** What this replica cannot do without, and what it bears: an exchange needs neither store while the audit has its spool. */
+function readinessOf(
+  stores: SqlStores,
+  redis: RedisStores | undefined,
+  spool: Spool | undefined,
+): readonly ReadinessCheck[] {
+  const database = { name: 'database', run: () => stores.ping(), isEssential: spool === undefined };
+  return [
+    database,
+    ...(redis ? [{ name: 'redis', run: () => redis.ping(), isEssential: false }] : []),
+    ...(spool ? [{ name: 'audit_spool', run: () => spool.ping(), isEssential: true }] : []),
+  ];
 }
 
 /** Runs the work again and again, one at a time; returns how to stop. */

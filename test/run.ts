@@ -8,6 +8,8 @@ import { join } from 'node:path';
 const backends = [
   { name: 'redis', program: 'redis-server', debianPackage: 'redis-server' },
   { name: 'nginx', program: 'nginx', debianPackage: 'nginx-light' },
+  { name: 'openssl', program: 'openssl', debianPackage: 'openssl' },
+  { name: 'curl', program: 'curl', debianPackage: 'curl' },
   {
     name: 'apache',
     program: '/usr/lib/apache2/modules/mod_oauth2.so', // brings httpd itself, and no service that would start

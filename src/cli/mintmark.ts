@@ -28,7 +28,7 @@ const dependencies: CliDependencies = {
       import('../adapters/log/logger.ts'),
       import('../config.ts'),
       import('../main.ts'),
-      import('../wire.ts'),
+      import('../stores.ts'),
     ]);
     return migrateStores(readConfig(process.env), wallClock, openLogger({ level: 'warn' }));
   },

@@ -59,8 +59,7 @@ export function noteToken(event: AuditEvent, token: MintedToken): void {
 }
 
 export function noteRefusal(event: AuditEvent, refusal: OAuthError): void {
-  const isOurFault = refusal.code === 'server_error' || refusal.code === 'temporarily_unavailable';
-  event.outcome = isOurFault ? 'failed' : 'refused';
+  event.outcome = refusal.isOurFault ? 'failed' : 'refused';
   event.reason = refusal.reason;
   event.errorCode = refusal.code;
   if (refusal.detail !== undefined) event.detail = refusal.detail;

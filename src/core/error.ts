@@ -206,6 +206,11 @@ export class OAuthError extends Error {
     return code === 'by-lane' ? codeByLane[this.lane ?? 'subject_token'] : code;
   }
 
+  /** Whether the caller did nothing wrong. */
+  get isOurFault(): boolean {
+    return this.code === 'server_error' || this.code === 'temporarily_unavailable';
+  }
+
   get sentence(): string {
     const entry: Entry = reasons[this.reason];
     return entry.sentence ?? sentences[this.code];

@@ -15,6 +15,7 @@ import type { HttpDependencies } from './dependencies.ts';
 import { discoveryRoutes } from './discovery-routes.ts';
 import { docsPage } from './docs-page.ts';
 import { healthRoutes } from './health-routes.ts';
+import { metricsRoutes } from './metrics-routes.ts';
 import { openapi } from './openapi.ts';
 import { serverTlsOptions } from './server-tls.ts';
 import { bodyLimitBytes, tokenRoutes } from './token-routes.ts';
@@ -70,6 +71,7 @@ export async function buildApp(
   await app.register(openapi, dependencies);
   await app.register(docsPage, dependencies);
   await app.register(healthRoutes, dependencies);
+  await app.register(metricsRoutes, dependencies);
   await app.register(discoveryRoutes, dependencies);
   await app.register(tokenRoutes, dependencies);
   await app.register(adminMetadataRoutes, dependencies);

@@ -26,6 +26,8 @@ export interface ReadinessCheck {
   readonly name: string;
   /** Resolves when the dependency answers; rejects with why it does not. */
   readonly run: () => Promise<void>;
+  /** Whether exchanges need it; without one that they do not need, the replica is degraded, and goes on. */
+  readonly isEssential: boolean;
 }
 
 export interface HttpDependencies {
@@ -43,6 +45,7 @@ export interface HttpDependencies {
   readonly refusalCap: RefusalCap;
   readonly authenticate: Authenticate;
   readonly readiness: readonly ReadinessCheck[];
+  readonly metrics: { readonly contentType: string; readonly text: () => Promise<string> };
   /** Whether the process has begun to drain; a draining replica is not ready. */
   readonly isDraining: () => boolean;
 }

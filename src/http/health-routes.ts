@@ -10,25 +10,36 @@ export const healthRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { 
   );
 
   app.get('/readyz', async (_request, reply) => {
-    const { isReady, checks } = await reportReadiness(readiness, isDraining());
+    const { status, checks } = await reportReadiness(readiness, isDraining());
     return reply
-      .code(isReady ? 200 : 503)
+      .code(status === 'not ready' ? 503 : 200)
       .header('cache-control', 'no-store')
-      .send({ status: isReady ? 'ready' : 'not ready', checks });
+      .send({ status, checks });
   });
 };
 
-/** What each dependency answers, within a bounded time: `ok`, or why not. */
+export interface Readiness {
+  /** `degraded`: something is missing that exchanges can do without. */
+  readonly status: 'ready' | 'degraded' | 'not ready';
+  /** `ok`, or why not. */
+  readonly checks: Readonly<Record<string, string>>;
+}
+
+/** What each dependency answers, within a bounded time. */
 export async function reportReadiness(
   readiness: readonly ReadinessCheck[],
   isDraining: boolean,
-): Promise<{ readonly isReady: boolean; readonly checks: Readonly<Record<string, string>> }> {
+): Promise<Readiness> {
   const outcomes = await Promise.all(
-    readiness.map(async (check) => [check.name, await outcomeOf(check)] as const),
+    readiness.map(async (check) => ({ ...check, outcome: await outcomeOf(check) })),
   );
-  const draining: (readonly [string, string])[] = isDraining ? [['server', 'draining']] : [];
-  const checks = Object.fromEntries([...outcomes, ...draining]);
-  return { isReady: Object.values(checks).every((outcome) => outcome === 'ok'), checks };
+  const failed = outcomes.filter(({ outcome }) => outcome !== 'ok');
+  const checks = {
+    ...Object.fromEntries(outcomes.map(({ name, outcome }) => [name, outcome])),
+    ...(isDraining ? { server: 'draining' } : {}),
+  };
+  if (isDraining || failed.some(({ isEssential }) => isEssential)) return { status: 'not ready', checks };
+  return { status: failed.length === 0 ? 'ready' : 'degraded', checks };
 }
 
 /** Checks that are under way, so that any number of callers costs a dependency one question at a time. */

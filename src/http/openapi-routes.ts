@@ -147,6 +147,9 @@ export const routeSchemas: Readonly<Record<string, FastifySchema>> = {
     200: json('It can.', readinessSchema),
     503: json('It cannot.', readinessSchema),
   }),
+  'GET /metrics': operations('getMetrics', 'Counts, durations and ages, for Prometheus', {
+    200: json('Prometheus text format.', z.string(), 'text/plain'),
+  }),
   'GET /openapi.json': operations('getOpenapi', 'This document', {
     200: json('OpenAPI 3.1.', documentSchema),
   }),

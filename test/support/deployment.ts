@@ -26,10 +26,12 @@ export async function deploy(database: DatabaseName, shared: SharedName): Promis
   };
 }
 
-/** A PostgreSQL database as it is before the first `mintmark migrate`. */
-export async function deployWithoutSchema(): Promise<Record<string, string>> {
+/** A PostgreSQL database as it is before the first `mintmark migrate`; on the server that all share, unless another is given. */
+export async function deployWithoutSchema(
+  postgresUrl = inject('postgresUrl'),
+): Promise<Record<string, string>> {
   return {
-    DATABASE_URL: await createDatabase(inject('postgresUrl')),
+    DATABASE_URL: await createDatabase(postgresUrl),
     MINTMARK_KEY_ENCRYPTION_KEY: keyEncryptionKey,
   };
 }

@@ -35,6 +35,12 @@ export async function startPostgresContainer(): Promise<PostgresServer> {
     kill9: async () => {
       await handle.kill();
     },
+    pause: async () => {
+      await handle.pause();
+    },
+    resume: async () => {
+      await handle.unpause();
+    },
     restart: async () => {
       await handle.start();
       await answers();

@@ -42,10 +42,15 @@ export async function startPostgresProcess(binaries: string): Promise<PostgresSe
       await rm(folder, { recursive: true, force: true });
     },
     kill9: async () => {
-      const { pid } = child.process;
-      const backends = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+      const backends = await backendsOf(child);
       await child.end('SIGKILL');
-      for (const backend of backends.split(' ').filter((text) => text !== '')) kill(Number(backend));
+      for (const backend of backends) signal(backend, 'SIGKILL');
+    },
+    pause: async () => {
+      for (const pid of [Number(child.process.pid), ...(await backendsOf(child))]) signal(pid, 'SIGSTOP');
+    },
+    resume: async () => {
+      for (const pid of [...(await backendsOf(child)), Number(child.process.pid)]) signal(pid, 'SIGCONT');
     },
     restart: async () => {
       child = await launch();
@@ -53,9 +58,14 @@ export async function startPostgresProcess(binaries: string): Promise<PostgresSe
   };
 }
 
-function kill(pid: number): void {
+async function backendsOf({ process: { pid } }: Child): Promise<readonly number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  return text.split(' ').filter(Boolean).map(Number);
+}
+
+function signal(pid: number, name: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, name);
   } catch {
     // It has ended by itself.
   }

@@ -11,6 +11,9 @@ export interface PostgresServer {
   stop(): Promise<void>;
   /** Ends the server as the kernel would: SIGKILL to every process of it. */
   kill9(): Promise<void>;
+  /** Holds every process of it still, so that connections stay open and nothing answers; then lets it go on. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
   /** Starts it again, on the same data and URL. */
   restart(): Promise<void>;
 }

@@ -10,6 +10,9 @@ export interface RedisServer {
   stop(): Promise<void>;
   kill9(): Promise<void>;
   restart(): Promise<void>;
+  /** Holds it still, so that connections stay open and nothing answers; then lets it go on. */
+  pause(): void;
+  resume(): void;
 }
 
 /** Rejects with what to install where there is no `redis-server`. */
@@ -46,6 +49,8 @@ export async function startRedis(): Promise<RedisServer> {
       await rm(folder, { recursive: true, force: true });
     },
     kill9: () => child.end('SIGKILL'),
+    pause: () => void child.process.kill('SIGSTOP'),
+    resume: () => void child.process.kill('SIGCONT'),
     restart: async () => {
       child = await launch();
     },

@@ -152,6 +152,22 @@ describe('readConfig', () => {
     },
   );
 
+  it('spools the audit only where a database may be away', () => {
+    const shared = {
+      DATABASE_URL: 'postgres://db.test/mintmark',
+      MINTMARK_KEY_ENCRYPTION_KEY: 'ab'.repeat(32),
+    };
+    expect(readConfig({}).auditOnOutage).toBe('deny');
+    expect(readConfig(shared).auditOnOutage).toBe('spool');
+    expect(readConfig({ ...shared, MINTMARK_AUDIT_ON_OUTAGE: 'deny' }).auditOnOutage).toBe('deny');
+    expect(problemsOf({ MINTMARK_AUDIT_ON_OUTAGE: 'spool' })).toEqual([
+      'MINTMARK_AUDIT_ON_OUTAGE: spool has no use without DATABASE_URL',
+    ]);
+    expect(problemsOf({ MINTMARK_AUDIT_ON_OUTAGE: 'perhaps' })).toEqual([
+      'MINTMARK_AUDIT_ON_OUTAGE: is neither spool nor deny',
+    ]);
+  });
+
   it('reports every problem at once', () => {
     expect(problemsOf({ MINTMARK_X: '1', MINTMARK_LISTEN: 'x', MINTMARK_TRUST_DOMAIN: '-A-' })).toHaveLength(
       3,

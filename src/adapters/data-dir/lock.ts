@@ -15,7 +15,11 @@ interface Holder {
 /** Longer than a challenger can be between judging a lock to be stale and replacing it. */
 const settleMillis = 100;
 
-/** Rejects where a process that is alive holds the folder. */
+export class FolderInUse extends Error {
+  override readonly name = 'FolderInUse';
+}
+
+/** Rejects with `FolderInUse` where a process that is alive holds the folder. */
 export async function lockFolder(folder: string): Promise<{ release(): Promise<void> }> {
   const file = join(folder, 'lock');
   const holder: Holder = { pid: process.pid, started: startOf(process.pid), nonce: randomUUID() };
@@ -38,7 +42,7 @@ export async function lockFolder(folder: string): Promise<{ release(): Promise<v
     await sleep(settleMillis);
     if (read(file) !== mine) {
       refuseIfHeld(folder, file);
-      throw new Error(`${folder} was taken by another process while this one started: start it again`);
+      throw new FolderInUse(`${folder} was taken by another process while this one started: start it again`);
     }
   }
   return {
@@ -51,7 +55,7 @@ export async function lockFolder(folder: string): Promise<{ release(): Promise<v
 function refuseIfHeld(folder: string, file: string): void {
   const holder = parse(read(file));
   if (holder === undefined || !isAlive(holder)) return;
-  throw new Error(
+  throw new FolderInUse(
     `${folder} is in use by process ${holder.pid}: stop it first, or give this one another folder`,
   );
 }

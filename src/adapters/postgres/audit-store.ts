@@ -2,12 +2,16 @@
 import type { Kysely } from 'kysely';
 import type { AuditEvent } from '../../core/audit.ts';
 import { OAuthError } from '../../core/error.ts';
+import { groupCommit } from '../../core/group-commit.ts';
 import type { AuditLog, AuditSink } from '../../core/ports.ts';
 import type { Database, PreparedStatement } from './database.ts';
-import { groupCommit } from './group-commit.ts';
 import { type Tables, timestamp } from './tables.ts';
 
 export interface AuditStore extends AuditSink, AuditLog {
+  /** Whether an append failed for what the event holds, while the server is well; takes the cause of the refusal. */
+  isEventsFault(error: unknown): boolean;
+  /** Writes those of the events whose request id is not there yet, in one statement. Rejects with the driver's error. */
+  restore(events: readonly AuditEvent[]): Promise<void>;
   /** Takes no more events, and resolves once those taken are settled. */
   close(): Promise<void>;
 }
@@ -19,6 +23,12 @@ const insertEvents: PreparedStatement = {
     select request_id, at, outcome, action, identity, resource, reason, event::json
     from json_to_recordset($1::json) as row (request_id uuid, at timestamptz, outcome text, action text,
       identity text, resource text, reason text, event text)`,
+};
+
+/** No conflict target: it would take the right to read, which the exchange's role lacks. */
+const restoreEvents: PreparedStatement = {
+  name: 'restore_audit_events',
+  text: `${insertEvents.text} on conflict do nothing`,
 };
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -53,6 +63,8 @@ export function auditStore(log: Database, sink: Database = log): AuditStore {
         .executeTakeFirst();
       return row?.event;
     },
+    isEventsFault: isRowsFault,
+    restore: (events) => sink.append(restoreEvents, [`[${events.map(toRow).join(',')}]`]),
     close: () => commits.close(),
   };
 }

@@ -18,7 +18,7 @@ const statusSchema = z.object({
   keys: z.array(
     z.object({ kid: z.string(), alg: z.string(), signing: z.boolean().describe('Whether it signs now.') }),
   ),
-  ready: z.boolean(),
+  ready: z.boolean().describe('Whether it serves exchanges, though something may be missing.'),
   checks: z.record(z.string(), z.string()).describe('`ok`, or why not, for each dependency.'),
 });
 
@@ -41,7 +41,7 @@ export function statusRoutes(authorize: Authorize, dependencies: HttpDependencie
       },
       async (request, reply) => {
         summarize(request, 'read the status');
-        const { isReady, checks } = await reportReadiness(readiness, isDraining());
+        const { status, checks } = await reportReadiness(readiness, isDraining());
         const policy = policyBook.current();
         return reply
           .header('cache-control', 'no-store')
@@ -53,7 +53,7 @@ export function statusRoutes(authorize: Authorize, dependencies: HttpDependencie
             keys: keyRing
               .list()
               .map(({ kid, algorithm, state }) => ({ kid, alg: algorithm, signing: state === 'active' })),
-            ready: isReady,
+            ready: status !== 'not ready',
             checks,
           });
       },

@@ -68,6 +68,7 @@ it('asks a dependency once, however many ask whether we are ready', async () => 
   let asked = 0;
   const check = {
     name: 'database',
+    isEssential: true,
     run: async () => {
       asked += 1;
       await new Promise(setImmediate);
@@ -78,7 +79,7 @@ it('asks a dependency once, however many ask whether we are ready', async () => 
   expect(new Set((await many()).map(({ checks }) => checks.database))).toEqual(new Set(['ok']));
   expect(asked).toBe(1);
   expect(new Set((await many()).map(({ checks }) => checks.database))).toEqual(new Set(['unavailable']));
-  expect((await many()).every(({ isReady }) => isReady)).toBe(true); // the refusal was not kept
+  expect((await many()).every(({ status }) => status === 'ready')).toBe(true); // the refusal was not kept
   expect(asked).toBe(3);
 });
 

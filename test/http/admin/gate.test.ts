@@ -215,6 +215,7 @@ async function openAdminAlone() {
     clock,
     exchange: unused,
     checkIssuer: unused,
+    metrics: { contentType: 'text/plain', text: unused },
     keyRing: {
       signer: unused,
       publicKeys: unused,

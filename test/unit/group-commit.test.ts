@@ -1,7 +1,7 @@
 /** Group commit by itself: what goes together, what is refused, and that no item is lost or settled twice. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type GroupCommitOptions, groupCommit } from './group-commit.ts';
+import { type GroupCommitOptions, groupCommit } from '../../src/core/group-commit.ts';
 
 function recording(overrides: Partial<GroupCommitOptions<number>> = {}) {
   const batches: (readonly number[])[] = [];
