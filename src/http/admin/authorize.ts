@@ -64,14 +64,20 @@ export function installAuthorization(app: FastifyInstance, dependencies: HttpDep
         headers: { 'retry-after': String(retryAfterRefusalsSeconds) },
       });
     }
-    throw new AdminProblem('unauthorized', {
-      detail: 'Send the admin token as "Authorization: Bearer <token>".',
-      reason,
-      // RFC 6750 §3.1: no error code where no token came.
-      headers: {
-        'www-authenticate': isTokenPresent ? `${resourceMetadata}, error="invalid_token"` : resourceMetadata,
+    throw new AdminProblem(
+      'unauthorized',
+      {
+        detail: 'Send the admin token as "Authorization: Bearer <token>".',
+        reason,
+        // RFC 6750 §3.1: no error code where no token came.
+        headers: {
+          'www-authenticate': isTokenPresent
+            ? `${resourceMetadata}, error="invalid_token"`
+            : resourceMetadata,
+        },
       },
-    });
+      refusal,
+    );
   };
 
   return (action, ...scopes) =>
@@ -115,7 +121,10 @@ function noteProblem(event: AuditEvent, problem: AdminProblem): void {
   event.reason = problem.reason;
   const { code } = reasons[problem.reason];
   if (code !== 'by-lane') event.errorCode = code;
-  if (problem.details.detail !== undefined) event.detail = problem.details.detail;
+  // What the caller is told of a token is the same for each; the audit says more.
+  const detail =
+    (problem.cause instanceof OAuthError ? problem.cause.detail : undefined) ?? problem.details.detail;
+  if (detail !== undefined) event.detail = detail;
 }
 
 /** Says in the audit what this request did. */

@@ -91,7 +91,9 @@ describe('a token for the admin API', () => {
     const token = await adminToken(story, house.app);
     expect((await callWith(house.app, token, '/status')).statusCode).toBe(200);
     await putPolicy(house.app, []);
-    await expectRefused(await callWith(house.app, token, '/status'), 'admin.grant_missing', token);
+    const refused = await callWith(house.app, token, '/status');
+    await expectRefused(refused, 'admin.grant_missing', token);
+    expect(await eventOf(refused)).toMatchObject({ detail: `sub ${orders}` }); // for the audit alone
     await putPolicy(house.app, [adminGrant({ subjects: [{ spiffeId: `${orders}/other` }] })]);
     await expectRefused(await callWith(house.app, token, '/status'), 'admin.grant_missing', token);
   });
