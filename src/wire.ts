@@ -185,6 +185,7 @@ async function assemble(
       checkIssuer: createCheckIssuer(verify, verifierOptions),
       keyRing,
       policyBook,
+      policyHistory: stores.policyHistory,
       readPolicyText,
       writePolicyText,
       audit,
@@ -218,6 +219,7 @@ async function applyPolicyFile(
       author: 'file',
       reason: `MINTMARK_POLICY ${path}`,
       managedBy: 'file',
+      permit: () => {}, // whoever can set the server's files may do anything
       event: ({ revision, diff: { added, changed, removed } }) => ({
         requestId: v7RequestId(clock.now()),
         at: clock.now(),

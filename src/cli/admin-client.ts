@@ -24,21 +24,32 @@ const policyProblemSchema = z.object({
   message: z.string(),
 });
 
+const diffSchema = z.object({
+  added: z.array(namedSchema),
+  removed: z.array(namedSchema),
+  changed: z.array(
+    namedSchema.extend({
+      fields: z.array(
+        z.object({ field: z.string(), before: z.json().optional(), after: z.json().optional() }),
+      ),
+    }),
+  ),
+});
+
 const replacedSchema = z.object({
   revision: z.int(),
-  diff: z.object({
-    added: z.array(namedSchema),
-    removed: z.array(namedSchema),
-    changed: z.array(
-      namedSchema.extend({
-        fields: z.array(
-          z.object({ field: z.string(), before: z.json().optional(), after: z.json().optional() }),
-        ),
-      }),
-    ),
-  }),
+  diff: diffSchema,
   warnings: z.array(policyProblemSchema).default([]),
 });
+
+const revisionSchema = z.object({
+  revision: z.int(),
+  at: z.string(),
+  author: z.string(),
+  reason: z.string().optional(),
+});
+const revisionPageSchema = z.object({ revisions: z.array(revisionSchema) });
+const revisionDetailSchema = revisionSchema.extend({ diff: diffSchema });
 
 const problemSchema = z.object({
   type: z.string(),
@@ -52,6 +63,8 @@ const problemSchema = z.object({
 export type ServerPolicy = z.infer<typeof policySchema>;
 export type PolicyReplaced = z.infer<typeof replacedSchema>;
 export type ServerDiff = PolicyReplaced['diff'];
+export type ServerRevision = z.infer<typeof revisionSchema>;
+export type ServerRevisionDetail = z.infer<typeof revisionDetailSchema>;
 export type ServerProblem = z.infer<typeof problemSchema>;
 
 /** The server refused, and said why. */
@@ -75,6 +88,11 @@ export interface AdminClient {
   getPolicy(): Promise<ServerPolicy>;
   /** Throws `ServerRefused` where the policy is refused or the revision has moved (status 412). */
   replacePolicy(documents: readonly unknown[], options: ReplacePolicyOptions): Promise<PolicyReplaced>;
+  /** The latest changes, newest first. */
+  listRevisions(): Promise<readonly ServerRevision[]>;
+  getRevision(revision: number): Promise<ServerRevisionDetail>;
+  /** Throws `ServerRefused` where the rules of today, the file or another writer stand against it. */
+  rollBack(revision: number, options: { readonly dryRun: boolean }): Promise<PolicyReplaced>;
   /** The event, unread; undefined where there is none. */
   getAuditEvent(requestId: string): Promise<unknown>;
   /** The result, unread. */
@@ -118,6 +136,16 @@ export async function openAdminClient(dependencies: CliDependencies): Promise<Ad
         body: JSON.stringify({ documents }),
       });
       return understand(replacedSchema, answer);
+    },
+    listRevisions: async () => {
+      const page = understand(revisionPageSchema, await call('GET', '/policy/revisions'));
+      return page.revisions;
+    },
+    getRevision: async (revision) =>
+      understand(revisionDetailSchema, await call('GET', `/policy/revisions/${revision}`)),
+    rollBack: async (revision, { dryRun }) => {
+      const path = `/policy/revisions/${revision}/rollback${dryRun ? '?dryRun=true' : ''}`;
+      return understand(replacedSchema, await call('POST', path));
     },
     getAuditEvent: (requestId) => call('GET', `/audit-events/${encodeURIComponent(requestId)}`),
     checkIssuer: (name, token) =>

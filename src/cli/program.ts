@@ -4,6 +4,7 @@ import { type ApplyOptions, apply, diff } from './commands/apply.ts';
 import { type CheckIssuerOptions, checkIssuer } from './commands/check-issuer.ts';
 import type { LoginOptions } from './commands/login.ts';
 import { migrate } from './commands/migrate.ts';
+import { policyRevisions, policyRollback } from './commands/policy.ts';
 import { type TokenOptions, token } from './commands/token.ts';
 import { type ValidateOptions, validate } from './commands/validate.ts';
 import { why } from './commands/why.ts';
@@ -103,6 +104,25 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
     .requiredOption('--token <path>', 'where the sample token is; - reads standard input')
     .action(async (name: string, _options, self: Command) =>
       finish(await checkIssuer(dependencies, name, self.optsWithGlobals<CheckIssuerOptions>())),
+    );
+  const policy = program
+    .command('policy')
+    .description("Look at the policy's history, and go back in it.")
+    .copyInheritedSettings(program);
+  policy
+    .command('revisions')
+    .description('List the latest changes, newest first; or say what one of them changed.')
+    .argument('[revision]', 'the number of the change to show')
+    .action(async (revision: string | undefined, _options, self: Command) =>
+      finish(await policyRevisions(dependencies, revision, self.optsWithGlobals())),
+    );
+  policy
+    .command('rollback')
+    .description('Make the policy what it was at a revision, as a new revision.')
+    .argument('<revision>', 'the number of the revision')
+    .option('--dry-run', 'only say what would change')
+    .action(async (revision: string, _options, self: Command) =>
+      finish(await policyRollback(dependencies, revision, self.optsWithGlobals())),
     );
   command('token', 'Exchange a platform token for an access token, and print it.')
     .option('--audience <audience>', 'the one target (default: the one that the grants name)')

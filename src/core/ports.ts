@@ -97,6 +97,39 @@ export interface PolicyStore {
   onChange(listener: () => void): () => void;
 }
 
+export interface PolicyRevision {
+  readonly revision: number;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly author: string;
+  readonly reason: string | undefined;
+}
+
+/** A revision and the documents that it touched. */
+export interface PolicyRevisionDetail extends PolicyRevision {
+  readonly before: readonly StoredDocument[];
+  readonly after: readonly StoredDocument[];
+}
+
+export interface RevisionFilter {
+  readonly author?: string | undefined;
+  /** Milliseconds since the epoch; the first moment that counts, and the first that does not. */
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+  /** Only revisions below this one. */
+  readonly below?: number | undefined;
+  readonly limit: number;
+}
+
+/** Every change that a policy store has made. Revisions below 1 and above the current one there are none. */
+export interface PolicyHistory {
+  /** Newest first. */
+  list(filter: RevisionFilter): Promise<readonly PolicyRevision[]>;
+  find(revision: number): Promise<PolicyRevisionDetail | undefined>;
+  /** The whole policy as it stood once that revision was made. */
+  documentsAt(revision: number): Promise<readonly StoredDocument[] | undefined>;
+}
+
 export interface StoredKey {
   readonly kid: string;
   readonly algorithm: TokenAlgorithm;

@@ -4,7 +4,7 @@ import type { CheckIssuer } from '../core/issuer-check.ts';
 import type { PolicyBook } from '../core/policy/book.ts';
 import type { StoredDocument } from '../core/policy/document.ts';
 import type { PolicySource } from '../core/policy/source.ts';
-import type { AuditLog, AuditSink, Clock, TurningKeyRing } from '../core/ports.ts';
+import type { AuditLog, AuditSink, Clock, PolicyHistory, TurningKeyRing } from '../core/ports.ts';
 import type { RefusalCap } from '../core/refusal-cap.ts';
 import type { Authenticate } from './admin/admin-caller.ts';
 import type { CertificateSources } from './forwarded-certificate.ts';
@@ -37,6 +37,7 @@ export interface HttpDependencies {
   readonly checkIssuer: CheckIssuer;
   readonly keyRing: TurningKeyRing;
   readonly policyBook: PolicyBook;
+  readonly policyHistory: PolicyHistory;
   readonly readPolicyText: (text: string, options: { managedBy: 'rest' }) => readonly PolicySource[];
   /** YAML that `readPolicyText` reads back. */
   readonly writePolicyText: (documents: readonly StoredDocument[]) => string;

@@ -33,7 +33,8 @@ export interface SqlBackend {
 const sqlDatabases = {
   PostgreSQL: async () => {
     const url = await createDatabase(inject('postgresUrl'));
-    return { open: () => openPgDatabase({ url }), isShared: true };
+    // As long as the product gives a change of policy; under load 5 s are too few for 100,000 grants.
+    return { open: () => openPgDatabase({ url, statementTimeoutMillis: 30_000 }), isShared: true };
   },
   PGlite: async () => {
     const database = await openPgliteDatabase({});

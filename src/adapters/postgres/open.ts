@@ -1,6 +1,6 @@
 /** The SQL stores behind one door, the same for PostgreSQL and PGlite. */
 import { sql } from 'kysely';
-import type { Clock, KeyCache, KeyStore, PolicyStore, ReplayGuard } from '../../core/ports.ts';
+import type { Clock, KeyCache, KeyStore, PolicyHistory, PolicyStore, ReplayGuard } from '../../core/ports.ts';
 import { type AuditStore, auditStore } from './audit-store.ts';
 import type { Database, OnBackgroundError } from './database.ts';
 import { keyCache } from './key-cache.ts';
@@ -8,11 +8,13 @@ import { keyStore } from './key-store.ts';
 import { MigrationError, migrate, pendingMigrations } from './migrations.ts';
 import { openPgDatabase } from './pg-database.ts';
 import { openPgliteDatabase } from './pglite-database.ts';
+import { policyHistory } from './policy-history.ts';
 import { policyStore } from './policy-store.ts';
 import { replayGuard } from './replay-guard.ts';
 
 export interface SqlStores {
   readonly policy: PolicyStore;
+  readonly policyHistory: PolicyHistory;
   readonly keys: KeyStore;
   readonly keyCache: KeyCache;
   readonly audit: AuditStore;
@@ -60,6 +62,7 @@ export function sqlStores(database: Database, exchangeDatabase: Database, clock:
   const audit = auditStore(database, exchangeDatabase);
   return {
     policy: policyStore(database, exchangeDatabase),
+    policyHistory: policyHistory(database),
     keys: keyStore(database),
     keyCache: keyCache(database, clock),
     audit,

@@ -11,6 +11,9 @@ type Timestamp = ColumnType<Date, string, string>;
 /** int8: node-postgres reads it as text, PGlite as a number. */
 type BigInteger = ColumnType<string | number, number, number>;
 
+/** Written in SQL alone. */
+type StoredSide = ColumnType<{ readonly managedBy: ManagedBy; readonly body: Json } | null, never, never>;
+
 export interface Tables {
   schema_migrations: { name: string; sha256: string; applied_at: Timestamp };
   policy_documents: {
@@ -21,6 +24,13 @@ export interface Tables {
     revision: BigInteger;
   };
   policy_revisions: { revision: BigInteger; at: Timestamp; author: string; reason: string | null };
+  policy_changes: {
+    revision: BigInteger;
+    kind: Kind;
+    name: string;
+    before: StoredSide;
+    after: StoredSide;
+  };
   signing_keys: {
     kid: string;
     algorithm: TokenAlgorithm;

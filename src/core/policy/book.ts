@@ -20,11 +20,20 @@ export interface PlanOptions {
 export interface ReplaceOptions extends PlanOptions {
   readonly author: string;
   readonly reason?: string | undefined;
+  /** Throws where the author may not turn the one policy into the other; asked before anything is made or told. */
+  readonly permit: Permit;
   /** What the audit keeps of the change: it becomes durable together with it, or neither does. */
   readonly event: (outcome: ChangeOutcome) => AuditEvent;
   /** Only says what would change, and leaves no event. */
   readonly dryRun?: boolean | undefined;
 }
+
+export type Permit = (before: readonly StoredDocument[], after: readonly StoredDocument[]) => void;
+
+/** What a change is made of; a function says so of the policy that the change is made on. */
+export type NextSources =
+  | readonly PolicySource[]
+  | ((stored: readonly StoredDocument[]) => readonly PolicySource[]);
 
 export interface ChangeOutcome {
   /** The revision in force once the change is made. */
@@ -35,6 +44,8 @@ export interface ChangeOutcome {
 export interface PolicyPlan {
   /** The revision that the plan was made on. */
   readonly baseRevision: number;
+  /** The whole policy before the change. */
+  readonly before: readonly StoredDocument[];
   /** The whole policy after the change. */
   readonly documents: readonly StoredDocument[];
   readonly diff: PolicyDiff;
@@ -54,9 +65,9 @@ export interface PolicyBook {
   /** Loads and compiles the stored policy where its revision moved. Rejects where the store does. */
   refresh(): Promise<void>;
   /** What `replace` would do. Rejects with PolicyRefused, ManagedByFile or RevisionConflict. */
-  plan(sources: readonly PolicySource[], options: PlanOptions): Promise<PolicyPlan>;
+  plan(sources: NextSources, options: PlanOptions): Promise<PolicyPlan>;
   /** Replaces every document that `managedBy` names by the sources; retries nothing. */
-  replace(sources: readonly PolicySource[], options: ReplaceOptions): Promise<PolicyReplaced>;
+  replace(sources: NextSources, options: ReplaceOptions): Promise<PolicyReplaced>;
   /** Refreshes every `pollMillis` and whenever the store hints at a change. Returns how to stop. */
   watch(options: { readonly pollMillis: number }): () => void;
 }
@@ -97,11 +108,12 @@ export function createPolicyBook(parts: PolicyBookParts): PolicyBook {
     }
   }
 
-  async function makePlan(sources: readonly PolicySource[], options: PlanOptions): Promise<PolicyPlan> {
+  async function makePlan(next: NextSources, options: PlanOptions): Promise<PolicyPlan> {
     const stored = await store.load();
     if (options.ifRevision !== undefined && options.ifRevision !== stored.revision) {
       throw new RevisionConflict(`the policy is at revision ${stored.revision}, not ${options.ifRevision}`);
     }
+    const sources = typeof next === 'function' ? next(stored.documents) : next;
     const written = sources.map((source) => ({ ...source, managedBy: options.managedBy }));
     const kept = keptDocuments(stored.documents, written, options.managedBy);
     const whole = [...sourcesFromStored(kept), ...written];
@@ -113,15 +125,19 @@ export function createPolicyBook(parts: PolicyBookParts): PolicyBook {
     const wanted = storedFromSources(whole);
     const diff = diffPolicies(stored.documents, wanted);
     const documents = isEmptyDiff(diff) ? stored.documents : wanted; // a store also sees the order of fields
-    return { baseRevision: stored.revision, documents, diff, snapshot: planned };
+    return {
+      baseRevision: stored.revision,
+      before: stored.documents,
+      documents,
+      diff,
+      snapshot: planned,
+    };
   }
 
-  async function makeChange(
-    sources: readonly PolicySource[],
-    options: ReplaceOptions,
-  ): Promise<PolicyReplaced> {
+  async function makeChange(sources: NextSources, options: ReplaceOptions): Promise<PolicyReplaced> {
     const plan = await makePlan(sources, options);
     const { baseRevision, diff } = plan;
+    options.permit(plan.before, plan.documents);
     if (options.dryRun === true) return { revision: baseRevision, diff, snapshot: plan.snapshot };
     const revision = await store.replace({
       baseRevision,
@@ -150,7 +166,7 @@ export function createPolicyBook(parts: PolicyBookParts): PolicyBook {
       return snapshot;
     },
     refresh,
-    plan: (sources, options) => makePlan(sources, options),
+    plan: makePlan,
     replace: (sources, options) => inTurn(() => makeChange(sources, options)),
     watch({ pollMillis }) {
       const check = () => void refresh().catch((error) => onProblem?.(error));

@@ -2,6 +2,8 @@
 import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 'fastify';
 import type { AuditEvent } from '../../core/audit.ts';
 import { OAuthError, reasons } from '../../core/error.ts';
+import type { Permit } from '../../core/policy/book.ts';
+import { scopesNeeded } from '../../core/policy/scopes-needed.ts';
 import type { HttpDependencies } from '../dependencies.ts';
 import { remoteAddressOf } from '../remote-address.ts';
 import type { AdminCaller, AdminScope } from './admin-caller.ts';
@@ -29,7 +31,7 @@ const retryAfterRefusalsSeconds = 60;
 /** Prepares the plugin's instance: problems as error bodies, the audit of each use, and the gate that its routes name. */
 export function installAuthorization(app: FastifyInstance, dependencies: HttpDependencies): Authorize {
   const { audit, authenticate, clock, refusalCap, settings } = dependencies;
-  const resourceMetadata = `Bearer resource_metadata="${adminMetadataUrl(settings.issuer)}"`; // RFC 9728 §5.1
+  const resourceMetadata = challengeOf(settings.issuer);
 
   app.decorateRequest('adminUse', undefined);
   app.decorateRequest('adminCaller', undefined);
@@ -98,17 +100,42 @@ export function installAuthorization(app: FastifyInstance, dependencies: HttpDep
         return refuseStranger(request, refusal);
       });
       event.actor = caller.name;
-      const missing = scopes.find((scope) => !caller.scopes.has(scope));
-      if (missing !== undefined) {
-        throw new AdminProblem('forbidden', {
-          detail: `This needs the scope ${missing}.`,
-          headers: {
-            'www-authenticate': `${resourceMetadata}, error="insufficient_scope", scope="${scopes.join(' ')}"`,
-          },
-        });
-      }
+      requireScopes(caller, scopes, settings.issuer);
       request.adminCaller = caller;
     };
+}
+
+/** RFC 9728 §5.1. */
+function challengeOf(issuer: string): string {
+  return `Bearer resource_metadata="${adminMetadataUrl(issuer)}"`;
+}
+
+/** Throws an AdminProblem that names the first scope which the caller lacks (RFC 6750 §3.1). */
+function requireScopes(caller: AdminCaller, scopes: readonly AdminScope[], issuer: string): void {
+  const missing = scopes.find((scope) => !caller.scopes.has(scope));
+  if (missing === undefined) return;
+  throw new AdminProblem('forbidden', {
+    detail: `This needs the scope ${missing}.`,
+    headers: {
+      'www-authenticate': `${challengeOf(issuer)}, error="insufficient_scope", scope="${scopes.join(' ')}"`,
+    },
+  });
+}
+
+/**
+ * Refuses a change that the caller's scopes do not reach; what it needs is known once its content is. A dry run changes
+ * nothing, but its diff shows what the policy says, so it needs to be allowed to read in place of `policy:admin`.
+ */
+export function permitOf(
+  request: FastifyRequest,
+  { isDryRun, issuer }: { readonly isDryRun: boolean; readonly issuer: string },
+): Permit {
+  return (before, after) =>
+    requireScopes(
+      callerOf(request),
+      isDryRun ? ['policy:read', 'policy:write'] : scopesNeeded(before, after),
+      issuer,
+    );
 }
 
 /** RFC 6750 §2.1. */

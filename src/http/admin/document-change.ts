@@ -1,7 +1,7 @@
 /** A change of one document: made on the whole policy, so that its every rule holds, and in nobody's way but its own document's. */
 import { createHash } from 'node:crypto';
 import type { AuditEvent } from '../../core/audit.ts';
-import type { ChangeOutcome, PolicyBook, PolicyReplaced } from '../../core/policy/book.ts';
+import type { ChangeOutcome, Permit, PolicyBook, PolicyReplaced } from '../../core/policy/book.ts';
 import type { Kind, StoredDocument } from '../../core/policy/document.ts';
 import { LastAdminRemoved, ManagedByFile, PolicyRefused } from '../../core/policy/refused.ts';
 import { type PolicySource, sourcesFromStored } from '../../core/policy/source.ts';
@@ -18,6 +18,7 @@ export interface DocumentChange {
   readonly author: string;
   readonly reason: string | undefined;
   readonly dryRun: boolean;
+  readonly permit: Permit;
   /** The event that is written with the change, both or neither. */
   readonly event: (outcome: ChangeOutcome, before: StoredDocument | undefined) => AuditEvent;
 }
@@ -83,6 +84,7 @@ async function changeOnce(policyBook: PolicyBook, change: DocumentChange): Promi
       reason: change.reason,
       ifRevision: revision,
       dryRun: change.dryRun,
+      permit: change.permit,
       event: (outcome) => change.event(outcome, before),
     });
     return { ...replaced, before };

@@ -6,8 +6,7 @@ import type { Kind } from '../../core/policy/document.ts';
 import { PolicyRefused } from '../../core/policy/refused.ts';
 import { documentLabel, documentName, type PolicySource } from '../../core/policy/source.ts';
 import type { HttpDependencies } from '../dependencies.ts';
-import type { AdminScope } from './admin-caller.ts';
-import { type Authorize, callerOf, eventOf, markRecorded, summarize } from './authorize.ts';
+import { type Authorize, callerOf, eventOf, markRecorded, permitOf, summarize } from './authorize.ts';
 import { createChangeDocument, documentEtag, findDocument } from './document-change.ts';
 import { listDocuments } from './document-list.ts';
 import {
@@ -18,10 +17,10 @@ import {
   putHeaders,
 } from './document-schema.ts';
 import {
-  diffBody,
   documentSchema,
   policyBody,
   policySchema,
+  replacedBody,
   replacedSchema,
   replaceQuerySchema,
 } from './policy-schema.ts';
@@ -34,7 +33,7 @@ import {
   yamlType,
 } from './policy-text.ts';
 import { AdminProblem } from './problem.ts';
-import { describedProblems, secured } from './route-schema.ts';
+import { describedProblems, scopesOfChange, secured } from './route-schema.ts';
 
 const collections = [
   ['Issuer', 'issuers'],
@@ -49,14 +48,9 @@ const documentPageSchema = policySchema.extend({
   next_cursor: z.string().optional().describe('Absent on the last page.'),
 });
 
-/** Whoever changes a key source can be anyone. */
-function scopesToChange(kind: Kind): readonly AdminScope[] {
-  return kind === 'Issuer' || kind === 'TrustDomain' ? ['policy:write', 'policy:admin'] : ['policy:write'];
-}
-
 export function documentRoutes(
   authorize: Authorize,
-  { policyBook, readPolicyText, writePolicyText }: HttpDependencies,
+  { policyBook, readPolicyText, settings, writePolicyText }: HttpDependencies,
 ): FastifyPluginAsyncZod {
   return async (app) => {
     acceptYaml(app);
@@ -142,12 +136,12 @@ export function documentRoutes(
         path,
         {
           bodyLimit: bodyLimitBytes,
-          onRequest: authorize(`${action}.put`, ...scopesToChange(kind)),
+          onRequest: authorize(`${action}.put`, 'policy:write'),
           schema: {
             ...secured,
             operationId: `put${kind}`,
             summary: `Create one ${kind}, or replace it whole`,
-            description: 'The `ETag` is the document’s own. An equal document changes nothing.',
+            description: `The \`ETag\` is the document’s own. An equal document changes nothing. ${scopesOfChange}`,
             consumes: ['application/json', yamlType],
             params: documentParams,
             querystring: replaceQuerySchema,
@@ -178,6 +172,7 @@ export function documentRoutes(
             author: callerOf(request).name,
             reason: query.reason,
             dryRun: isDryRun,
+            permit: permitOf(request, { isDryRun, issuer: settings.issuer }),
             event: (outcome, before) => {
               const verb = before === undefined ? 'created' : 'put';
               summarize(request, describe(`${verb} ${kind}/${name}`, outcome, query.reason));
@@ -194,23 +189,19 @@ export function documentRoutes(
             .code(isCreated ? 201 : 200)
             .header('cache-control', 'no-store')
             .type(json)
-            .send({
-              revision: changed.revision,
-              diff: diffBody(changed.diff),
-              warnings: changed.snapshot.warnings.map(({ file: _, ...problem }) => problem),
-            });
+            .send(replacedBody(changed));
         },
       );
 
       app.delete(
         path,
         {
-          onRequest: authorize(`${action}.delete`, ...scopesToChange(kind)),
+          onRequest: authorize(`${action}.delete`, 'policy:write'),
           schema: {
             ...secured,
             operationId: `delete${kind}`,
             summary: `Delete one ${kind} that nothing refers to`,
-            description: 'A document that is gone already is no error, so that a DELETE can be sent again.',
+            description: `A document that is gone already is no error, so that a DELETE can be sent again. ${scopesOfChange}`,
             params: documentParams,
             querystring: replaceQuerySchema,
             headers: deleteHeaders,
@@ -233,6 +224,7 @@ export function documentRoutes(
             author: callerOf(request).name,
             reason,
             dryRun: isDryRun,
+            permit: permitOf(request, { isDryRun, issuer: settings.issuer }),
             event: (outcome) => {
               summarize(request, describe(`deleted ${kind}/${name}`, outcome, reason));
               return eventOf(request);

@@ -2,18 +2,19 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { Json } from '../../core/json.ts';
-import { diffPolicies, isEmptyDiff, type PolicyDiff } from '../../core/policy/diff.ts';
-import type { PolicyProblem } from '../../core/policy/refused.ts';
+import { diffPolicies, isEmptyDiff } from '../../core/policy/diff.ts';
 import { PolicyRefused } from '../../core/policy/refused.ts';
 import type { PolicySnapshot } from '../../core/policy/snapshot.ts';
 import { documentLabel, type PolicySource } from '../../core/policy/source.ts';
 import type { HttpDependencies } from '../dependencies.ts';
-import { type Authorize, callerOf, eventOf, markRecorded, summarize } from './authorize.ts';
+import { type Authorize, callerOf, eventOf, markRecorded, permitOf, summarize } from './authorize.ts';
+import { describeChange, etagOf, revisionOf } from './policy-change.ts';
 import {
-  diffBody,
+  ifMatchSchema,
   policyBody,
   policyBodySchema,
   policySchema,
+  replacedBody,
   replacedSchema,
   replaceQuerySchema,
 } from './policy-schema.ts';
@@ -26,11 +27,11 @@ import {
   yamlType,
 } from './policy-text.ts';
 import { AdminProblem } from './problem.ts';
-import { describedProblems, secured } from './route-schema.ts';
+import { describedProblems, scopesOfChange, secured } from './route-schema.ts';
 
 export function policyRoutes(
   authorize: Authorize,
-  { policyBook, readPolicyText, writePolicyText }: HttpDependencies,
+  { policyBook, readPolicyText, settings, writePolicyText }: HttpDependencies,
 ): FastifyPluginAsyncZod {
   return async (app) => {
     acceptYaml(app);
@@ -69,21 +70,15 @@ export function policyRoutes(
       '/policy',
       {
         bodyLimit: bodyLimitBytes,
-        // Whoever replaces the policy can add a key source, and so be anyone.
-        onRequest: authorize('admin.policy.replace', 'policy:write', 'policy:admin'),
+        onRequest: authorize('admin.policy.replace', 'policy:write'),
         schema: {
           ...secured,
           operationId: 'replacePolicy',
           summary: 'Replace everything that is not managed by file',
-          description: 'All or nothing. `If-Match` with the `ETag` of GET keeps two writers apart.',
+          description: `All or nothing. \`If-Match\` with the \`ETag\` of GET keeps two writers apart. ${scopesOfChange}`,
           consumes: ['application/json', yamlType],
           querystring: replaceQuerySchema,
-          headers: z.looseObject({
-            'if-match': z
-              .string()
-              .regex(/^(\*|"\d{1,15}")$/, 'must be an ETag of GET as it was sent, such as "7", or *')
-              .optional(),
-          }),
+          headers: z.looseObject({ 'if-match': ifMatchSchema }),
           body: z.union([policyBodySchema, z.string()]),
           response: {
             200: {
@@ -101,47 +96,35 @@ export function policyRoutes(
           typeof body === 'string'
             ? requireSome(readPolicyText(body, { managedBy: 'rest' }))
             : body.documents.map(sourceFromJson);
-        const { revision, diff, snapshot } = await policyBook.replace(
-          withoutUntouched(sources, policyBook.current()),
-          {
-            managedBy: 'rest',
-            author: callerOf(request).name,
-            reason: query.reason,
-            ifRevision: expectedRevision(
-              request.headers['if-match'],
-              typeof body === 'string' ? undefined : body.revision,
-            ),
-            dryRun: isDryRun,
-            event: (outcome) => {
-              const change = { revision: outcome.revision, isDryRun, reason: query.reason };
-              summarize(request, describeChange(outcome.diff, change));
-              return eventOf(request);
-            },
+        const replaced = await policyBook.replace(withoutUntouched(sources, policyBook.current()), {
+          managedBy: 'rest',
+          author: callerOf(request).name,
+          reason: query.reason,
+          ifRevision: expectedRevision(
+            request.headers['if-match'],
+            typeof body === 'string' ? undefined : body.revision,
+          ),
+          dryRun: isDryRun,
+          permit: permitOf(request, { isDryRun, issuer: settings.issuer }),
+          event: (outcome) => {
+            summarize(request, describeChange(outcome, { isDryRun, reason: query.reason }));
+            return eventOf(request);
           },
-        );
-        if (isDryRun) summarize(request, describeChange(diff, { revision, isDryRun, reason: query.reason }));
+        });
+        if (isDryRun) summarize(request, describeChange(replaced, { isDryRun, reason: query.reason }));
         else markRecorded(request);
-        if (!isDryRun) reply.header('etag', etagOf(revision));
+        if (!isDryRun) reply.header('etag', etagOf(replaced.revision));
         return reply
           .header('cache-control', 'no-store')
           .type('application/json; charset=utf-8')
-          .send({ revision, diff: diffBody(diff), warnings: snapshot.warnings.map(withoutFile) });
+          .send(replacedBody(replaced));
       },
     );
   };
 }
 
-/** A file on the server is none of the caller's. */
-function withoutFile({ file: _, ...problem }: PolicyProblem) {
-  return problem;
-}
-
-function etagOf(revision: number): string {
-  return `"${revision}"`;
-}
-
 function expectedRevision(ifMatch: string | undefined, inBody: number | undefined): number | undefined {
-  const inHeader = ifMatch === undefined || ifMatch === '*' ? undefined : Number(ifMatch.slice(1, -1));
+  const inHeader = revisionOf(ifMatch);
   if (inHeader !== undefined && inBody !== undefined && inHeader !== inBody) {
     throw new AdminProblem('malformed-request', {
       detail: 'If-Match and the body name different revisions.',
@@ -160,16 +143,6 @@ function withoutUntouched(sources: readonly PolicySource[], { documents }: Polic
       document === undefined || !isEmptyDiff(diffPolicies([document], [{ ...document, body: value as Json }]))
     );
   });
-}
-
-/** One line for the audit. */
-function describeChange(
-  { added, changed, removed }: PolicyDiff,
-  change: { revision: number; isDryRun: boolean; reason: string | undefined },
-): string {
-  const counts = `${added.length} added, ${changed.length} changed, ${removed.length} removed`;
-  const what = change.isDryRun ? `dry run: ${counts}` : `${counts}; now at revision ${change.revision}`;
-  return change.reason === undefined ? what : `${what}; reason: ${change.reason}`;
 }
 
 /** An empty file is a mistake far more often than the wish to remove everything, which JSON can say. */

@@ -1,5 +1,6 @@
 /** The policy as the REST API reads and shows it, and the one place where its names change case. */
 import { z } from 'zod';
+import type { PolicyReplaced } from '../../core/policy/book.ts';
 import type { PolicyDiff } from '../../core/policy/diff.ts';
 import { documentSchemas, type Kind, kinds, type StoredDocument } from '../../core/policy/document.ts';
 import { policyProblemSchema } from './problem.ts';
@@ -45,6 +46,11 @@ export const replacedSchema = z.object({
     .describe('What the authors of the whole policy should know, though it is taken.'),
 });
 
+export const ifMatchSchema = z
+  .string()
+  .regex(/^(\*|"\d{1,15}")$/, 'must be an ETag of GET as it was sent, such as "7", or *')
+  .optional();
+
 export const replaceQuerySchema = z.strictObject({
   dryRun: z.enum(['true', 'false']).optional().describe('`true`: only say what would change.'),
   reason: z
@@ -79,6 +85,15 @@ export function diffBody({ added, removed, changed }: PolicyDiff): z.infer<typeo
       name,
       fields: fields.map((change) => fieldSchema.parse(change)),
     })),
+  };
+}
+
+/** The change as the API answers it. A file on the server is none of the caller's. */
+export function replacedBody({ revision, diff, snapshot }: PolicyReplaced): z.infer<typeof replacedSchema> {
+  return {
+    revision,
+    diff: diffBody(diff),
+    warnings: snapshot.warnings.map(({ file: _, ...problem }) => problem),
   };
 }
 

@@ -3,6 +3,10 @@ import { problemSchema } from './problem.ts';
 
 export const secured = { tags: ['admin'], security: [{ admin: [] }] };
 
+/** For the description of every route that changes the policy. */
+export const scopesOfChange =
+  '`policy:admin` is needed besides `policy:write` for what adds, alters or removes an Issuer, a TrustDomain or a grant of the admin API; for a dry run, `policy:read` besides `policy:write`, whatever would change.';
+
 const descriptions = {
   400: 'The request could not be read.',
   401: 'The admin token is missing or was not accepted.',

@@ -8,6 +8,7 @@ import { documentRoutes } from './document-routes.ts';
 import { issuerCheckRoutes } from './issuer-check-routes.ts';
 import { policyRoutes } from './policy-routes.ts';
 import { AdminProblem, sendProblem } from './problem.ts';
+import { revisionRoutes } from './revision-routes.ts';
 import { statusRoutes } from './status-routes.ts';
 
 /** To be mounted at `/admin/v1`. Every answer that is not a success is a problem document. */
@@ -18,6 +19,7 @@ export const adminRoutes: FastifyPluginAsync<HttpDependencies> = async (app, dep
   app.setNotFoundHandler((request, reply) => sendProblem(new AdminProblem('not-found'), request, reply));
   await app.register(documentRoutes(authorize, dependencies));
   await app.register(policyRoutes(authorize, dependencies));
+  await app.register(revisionRoutes(authorize, dependencies));
   await app.register(auditEventRoutes(authorize, dependencies));
   await app.register(issuerCheckRoutes(authorize, dependencies));
   await app.register(statusRoutes(authorize, dependencies));

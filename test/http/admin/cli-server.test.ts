@@ -22,7 +22,8 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-it('migrate applies what is pending, once', async () => {
+// Three processes, each with a PostgreSQL of its own to start.
+it('migrate applies what is pending, once', { timeout: 120_000 }, async () => {
   const first = await runCli(['migrate'], { environment });
   expect(first).toMatchObject({ exitCode: 0, err: '' });
   expect(first.out).toMatch(/^applied 0001_create_policy/);

@@ -1,14 +1,7 @@
 /** Who gets into the admin API, what the others are told, and what the audit keeps of either. */
-import Fastify from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sqlStores } from '../../../src/adapters/postgres/open.ts';
-import { openPgliteDatabase } from '../../../src/adapters/postgres/pglite-database.ts';
-import { createPolicyBook } from '../../../src/core/policy/book.ts';
-import { v7RequestId } from '../../../src/core/request-id.ts';
-import { Secret } from '../../../src/core/secret.ts';
-import { createAuthenticate } from '../../../src/http/admin/admin-caller.ts';
-import { adminRoutes } from '../../../src/http/admin/routes.ts';
 import { newAddress, openHouse, type TestHouse, testAdminToken, testIssuer } from '../../support/house.ts';
+import { openAdminAlone } from './admin-alone.ts';
 import { callAdmin, putPolicy, resource } from './admin-calls.ts';
 
 let house: TestHouse;
@@ -188,62 +181,3 @@ describe('an audit that cannot be written', () => {
     await app.close();
   });
 });
-
-/** The admin routes on real stores, with an audit that the test can break. */
-async function openAdminAlone() {
-  const clock = { now: () => 1_800_000_000_000 };
-  const database = await openPgliteDatabase({});
-  const stores = sqlStores(database, database, clock);
-  await stores.migrate();
-  const context = { issuer: testIssuer, trustDomain: 'mintmark.test', tokenEndpoint: '', platforms: [] };
-  const policyBook = createPolicyBook({ store: stores.policy, context, clock });
-  await policyBook.refresh();
-  const app = Fastify({ genReqId: () => v7RequestId(clock.now()) });
-  app.addHook('onClose', () => stores.close());
-  const unused = () => {
-    throw new Error('not a part of this test');
-  };
-  await app.register(adminRoutes, {
-    prefix: '/admin/v1',
-    settings: {
-      issuer: testIssuer,
-      trustedProxies: [],
-      version: '0',
-      certificateHeader: undefined,
-      isTrustedProxy: () => false,
-    },
-    clock,
-    exchange: unused,
-    checkIssuer: unused,
-    metrics: { contentType: 'text/plain', text: unused },
-    keyRing: {
-      signer: unused,
-      publicKeys: unused,
-      refresh: unused,
-      list: unused,
-      rotate: unused,
-      revoke: unused,
-    },
-    policyBook,
-    readPolicyText: unused,
-    writePolicyText: unused,
-    audit: stores.audit,
-    auditLog: stores.audit,
-    refusalCap: async () => true,
-    authenticate: createAuthenticate({
-      bootstrapToken: new Secret(testAdminToken),
-      verifyAdminToken: unused,
-      scopesOf: unused,
-    }),
-    readiness: [],
-    isDraining: () => false,
-  });
-  return {
-    app,
-    storedPolicy: () => stores.policy.load(),
-    breakAudit: () =>
-      database.transaction(({ script }) =>
-        script('alter table audit_events add constraint broken check (false) not valid'),
-      ),
-  };
-}

@@ -31,7 +31,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const call = (method: 'PUT' | 'DELETE' | 'GET', url: string, body?: object) =>
+const call = (method: 'PUT' | 'DELETE' | 'GET' | 'POST', url: string, body?: object) =>
   callWith(house.app, token, url, {
     method,
     ...(body === undefined
@@ -45,7 +45,8 @@ it('starts without a warning where a grant names an admin', () => {
   expect(house.log()).not.toContain(warning);
 });
 
-it.each<[string, 'PUT' | 'DELETE', string, object?]>([
+it.each<[string, 'PUT' | 'DELETE' | 'POST', string, object?]>([
+  ['goes back to before it', 'POST', '/policy/revisions/1/rollback'],
   ['deletes the grant', 'DELETE', '/grants/admins'],
   ['deletes it in a dry run', 'DELETE', '/grants/admins?dryRun=true'],
   ['takes a scope from it', 'PUT', '/grants/admins', adminGrant({ scopes: ['policy:write', 'policy:read'] })],

@@ -5,19 +5,22 @@ import { openHouse, type TestHouse } from '../../support/house.ts';
 import { resource } from './admin-calls.ts';
 import { type AdminStory, adminGrant, adminToken, callWith, tellAdminStory } from './admin-story.ts';
 
-/** The scopes that each route needs, all of them. */
+/** The scopes that each route needs, all of them; `scopes.test.ts` has what the content of a change needs besides. */
 const needed: Readonly<Record<string, readonly AdminScope[]>> = {
   'GET /policy': ['policy:read'],
-  'PUT /policy': ['policy:write', 'policy:admin'],
+  'PUT /policy': ['policy:write'],
+  'GET /policy/revisions': ['policy:read'],
+  'GET /policy/revisions/{revision}': ['policy:read'],
+  'POST /policy/revisions/{revision}/rollback': ['policy:write'],
   'GET /issuers': ['policy:read'],
   'GET /issuers/{name}': ['policy:read'],
-  'PUT /issuers/{name}': ['policy:write', 'policy:admin'],
-  'DELETE /issuers/{name}': ['policy:write', 'policy:admin'],
+  'PUT /issuers/{name}': ['policy:write'],
+  'DELETE /issuers/{name}': ['policy:write'],
   'POST /issuers/{name}/check': ['policy:read', 'audit:read'],
   'GET /trust-domains': ['policy:read'],
   'GET /trust-domains/{name}': ['policy:read'],
-  'PUT /trust-domains/{name}': ['policy:write', 'policy:admin'],
-  'DELETE /trust-domains/{name}': ['policy:write', 'policy:admin'],
+  'PUT /trust-domains/{name}': ['policy:write'],
+  'DELETE /trust-domains/{name}': ['policy:write'],
   'GET /resources': ['policy:read'],
   'GET /resources/{name}': ['policy:read'],
   'PUT /resources/{name}': ['policy:write'],
@@ -51,7 +54,10 @@ afterAll(() => house.close());
 /** A request that the gate alone decides on: what lies behind it may well find something wrong with it. */
 async function call(route: string, scopes: readonly AdminScope[]) {
   const [method = '', path = ''] = route.split(' ');
-  const url = path.replace('{name}', 'least').replace('{request_id}', '01890000-0000-7000-8000-000000000000');
+  const url = path
+    .replace('{name}', 'least')
+    .replace('{revision}', '1')
+    .replace('{request_id}', '01890000-0000-7000-8000-000000000000');
   const hasBody = method === 'PUT' || method === 'POST';
   return callWith(house.app, await tokenFor(scopes), url, {
     method: method as 'GET' | 'PUT' | 'POST' | 'DELETE',

@@ -170,7 +170,7 @@ describe('a change that would leave nobody', () => {
     }));
   const open = (mustKeepAdmin: boolean) =>
     createPolicyBook({ store: memoryPolicyStore(), context, clock: { now: () => now }, mustKeepAdmin });
-  const options = { author: 'ann', event };
+  const options = { author: 'ann', event, permit: () => {} };
 
   it('is refused over REST while the bootstrap token is off, planned or dry too', async () => {
     const book = open(true);

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../../src/core/audit.ts';
 import { adminAudience } from '../../../src/core/policy/admin-resource.ts';
-import { type ChangeOutcome, createPolicyBook } from '../../../src/core/policy/book.ts';
+import { type ChangeOutcome, createPolicyBook, type Permit } from '../../../src/core/policy/book.ts';
 import type { StoredDocument } from '../../../src/core/policy/document.ts';
 import { ManagedByFile, PolicyRefused } from '../../../src/core/policy/refused.ts';
-import type { PolicySource } from '../../../src/core/policy/source.ts';
+import { type PolicySource, sourcesFromStored } from '../../../src/core/policy/source.ts';
 import { RevisionConflict } from '../../../src/core/ports.ts';
 import { context } from './example-policy.ts';
 import { memoryPolicyStore } from './memory-policy-store.ts';
@@ -38,6 +38,8 @@ const event = ({ revision, diff }: ChangeOutcome): AuditEvent => ({
   remoteAddress: '192.0.2.1',
   summary: `${diff.added.length} added, revision ${revision}`,
 });
+
+const permit = () => {};
 
 function open() {
   const store = memoryPolicyStore();
@@ -110,7 +112,7 @@ describe('the policy in force', () => {
     const slow = book.refresh();
     await expect.poll(() => store.loads).toBe(1); // it has read `a`, and its answer is on the way
     store.delay = undefined;
-    const change = book.replace([source('b')], { author: 'ann', managedBy: 'rest', event });
+    const change = book.replace([source('b')], { author: 'ann', managedBy: 'rest', permit, event });
     await sleep(10);
     answer();
     await Promise.all([slow, change]);
@@ -135,7 +137,35 @@ describe('the policy in force', () => {
 });
 
 describe('a change of policy', () => {
-  const rest = { author: 'ann', managedBy: 'rest', event } as const;
+  const rest = { author: 'ann', managedBy: 'rest', permit, event } as const;
+
+  it.each([false, true])(
+    'is not made or told where its author may not make it (dry run: %s)',
+    async (dryRun) => {
+      const { store, book } = open();
+      await book.replace([source('a')], rest);
+      const asked: unknown[] = [];
+      const refuse: Permit = (before, after) => {
+        asked.push([before, after].map((documents) => documents.map(({ name }) => name)));
+        throw new Error('not you');
+      };
+      await expect(book.replace([source('b')], { ...rest, permit: refuse, dryRun })).rejects.toThrow(
+        'not you',
+      );
+      expect(asked).toEqual([[['a'], ['b']]]);
+      expect([store.changes.length, store.events.length]).toEqual([1, 1]);
+      expect(book.current().documents).toMatchObject([{ name: 'a' }]);
+    },
+  );
+
+  it('can be made of what is stored, as it stands when the change is planned', async () => {
+    const { store, book } = open();
+    await book.refresh();
+    store.put([stored('elsewhere')]); // another replica's, which this one has not heard of
+    const { diff } = await book.replace((documents) => [...sourcesFromStored(documents), source('b')], rest);
+    expect(diff).toMatchObject({ added: [{ name: 'b' }], removed: [], changed: [] });
+    expect(book.current().documents.map(({ name }) => name)).toEqual(['elsewhere', 'b']);
+  });
 
   it('is stored whole and in force at once', async () => {
     const { store, book, audiences } = open();
@@ -194,7 +224,12 @@ describe('a change of policy', () => {
   it('by file replaces the file’s documents alone, and takes over a name', async () => {
     const { store, book } = open();
     store.put([stored('old', 'file'), stored('mine'), stored('taken')]);
-    const { diff } = await book.replace([source('taken')], { author: 'file', managedBy: 'file', event });
+    const { diff } = await book.replace([source('taken')], {
+      author: 'file',
+      managedBy: 'file',
+      permit,
+      event,
+    });
     expect(diff).toEqual({
       added: [],
       removed: [{ kind: 'Resource', name: 'old' }],

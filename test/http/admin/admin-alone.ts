@@ -1,0 +1,82 @@
+/** The admin routes alone, on real stores. */
+import Fastify from 'fastify';
+import { readPolicyText } from '../../../src/adapters/policy-source/read-text.ts';
+import { sqlStores } from '../../../src/adapters/postgres/open.ts';
+import { openPgliteDatabase } from '../../../src/adapters/postgres/pglite-database.ts';
+import { createPolicyBook } from '../../../src/core/policy/book.ts';
+import { v7RequestId } from '../../../src/core/request-id.ts';
+import { Secret } from '../../../src/core/secret.ts';
+import { platforms } from '../../../src/credentials/platforms/index.ts';
+import { type Authenticate, createAuthenticate } from '../../../src/http/admin/admin-caller.ts';
+import { adminRoutes } from '../../../src/http/admin/routes.ts';
+import { testAdminToken, testIssuer } from '../../support/house.ts';
+
+const unused = () => {
+  throw new Error('not a part of this test');
+};
+
+/** With callers of the test's own, and an audit and a store that it can reach into. */
+export async function openAdminAlone(
+  authenticate: Authenticate = createAuthenticate({
+    bootstrapToken: new Secret(testAdminToken),
+    verifyAdminToken: unused,
+    scopesOf: unused,
+  }),
+) {
+  const clock = { now: () => 1_800_000_000_000 };
+  const database = await openPgliteDatabase({});
+  const stores = sqlStores(database, database, clock);
+  await stores.migrate();
+  const context = {
+    issuer: testIssuer,
+    trustDomain: 'mintmark.test',
+    tokenEndpoint: `${testIssuer}/oauth/token`,
+    platforms,
+  };
+  const policyBook = createPolicyBook({ store: stores.policy, context, clock });
+  await policyBook.refresh();
+  const app = Fastify({ genReqId: () => v7RequestId(clock.now()) });
+  app.addHook('onClose', () => stores.close());
+  await app.register(adminRoutes, {
+    prefix: '/admin/v1',
+    settings: {
+      issuer: testIssuer,
+      trustedProxies: [],
+      version: '0',
+      certificateHeader: undefined,
+      isTrustedProxy: () => false,
+    },
+    clock,
+    exchange: unused,
+    checkIssuer: unused,
+    metrics: { contentType: 'text/plain', text: unused },
+    keyRing: {
+      signer: unused,
+      publicKeys: unused,
+      refresh: unused,
+      list: unused,
+      rotate: unused,
+      revoke: unused,
+    },
+    policyBook,
+    policyHistory: stores.policyHistory,
+    readPolicyText,
+    writePolicyText: unused,
+    audit: stores.audit,
+    auditLog: stores.audit,
+    refusalCap: async () => true,
+    authenticate,
+    readiness: [],
+    isDraining: () => false,
+  });
+  return {
+    app,
+    stores,
+    policyBook,
+    storedPolicy: () => stores.policy.load(),
+    breakAudit: () =>
+      database.transaction(({ script }) =>
+        script('alter table audit_events add constraint broken check (false) not valid'),
+      ),
+  };
+}
