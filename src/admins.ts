@@ -24,7 +24,7 @@ export function openAdmins(
   const { issuer, trustDomain } = config;
   if (bootstrapToken === undefined && !isAdminLeft(policyBook.current(), trustDomain)) {
     logger.warn(
-      'nobody can change the policy over REST: the bootstrap token is off, and no grant on mintmark-admin without notAfter gives policy:write and policy:admin to an identity that is vouched for; set MINTMARK_ADMIN_TOKEN, or add such a grant to MINTMARK_POLICY',
+      'nobody can change the policy over REST: the bootstrap token is off, and no grant on mintmark-admin without notAfter or condition gives policy:write and policy:admin to an identity that is vouched for; set MINTMARK_ADMIN_TOKEN, or add such a grant to MINTMARK_POLICY',
     );
   }
   return createAuthenticate({

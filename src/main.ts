@@ -1,11 +1,8 @@
-/** The server's process: reads the environment, the wall clock and signals; starts, drains. */
+/** The server's process: reads the environment and signals; starts, drains. */
 import { openLogger } from './adapters/log/logger.ts';
 import { ConfigRefused, readConfig } from './config.ts';
-import type { Clock } from './core/ports.ts';
+import { wallClock } from './wall-clock.ts';
 import { wire } from './wire.ts';
-
-// biome-ignore lint/plugin: the one place that reads the wall clock
-export const wallClock: Clock = { now: () => Date.now() };
 
 const drainTimeoutMillis = 15_000;
 

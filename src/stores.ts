@@ -1,8 +1,10 @@
 /** Opens what holds state: the database or the data folder, Redis, and the secrets of an embedded installation. */
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
+import { type LastKnown, openLastKnown } from './adapters/data-dir/last-known.ts';
 import { type DataDir, openDataDir } from './adapters/data-dir/open.ts';
 import { claimWriterFolder } from './adapters/data-dir/writer-folder.ts';
+import { MigrationError } from './adapters/postgres/migrations.ts';
 import { openPglite, openPostgres, type SqlStores } from './adapters/postgres/open.ts';
 import { openRedis, type RedisStores } from './adapters/redis/open.ts';
 import { openSpool, type Spool } from './adapters/spool/open.ts';
@@ -31,7 +33,10 @@ export async function migrateStores(
   }
 }
 
-/** The embedded store migrates itself; a shared one is migrated on purpose, and refused while it is behind. */
+/**
+ * The embedded store migrates itself; a shared one is migrated on purpose, and refused while it is behind. One that
+ * cannot be reached is opened all the same where the audit has its spool: the last known state may do for a while.
+ */
 export async function openStores(
   config: Config,
   dataDir: DataDir | undefined,
@@ -43,6 +48,7 @@ export async function openStores(
     await (dataDir ? stores.migrate() : stores.requireMigrated());
     return stores;
   } catch (error) {
+    if (config.auditOnOutage === 'spool' && !(error instanceof MigrationError)) return stores;
     await stores.close();
     throw error;
   }
@@ -117,4 +123,22 @@ export async function openAuditSpool(
       await folder.release();
     },
   };
+}
+
+/** Undefined where attempts are refused without the database anyway. */
+export async function openLastKnownState(
+  config: Config,
+  stores: SqlStores,
+  keyEncryptionKey: Secret<Uint8Array>,
+  clock: Clock,
+  logger: FastifyBaseLogger,
+): Promise<LastKnown | undefined> {
+  if (config.auditOnOutage === 'deny') return undefined;
+  return await openLastKnown({
+    folder: join(config.dataDir, 'last-known'),
+    keyEncryptionKey,
+    stores,
+    clock,
+    log: (message, details) => logger.warn(details, message),
+  });
 }

@@ -9,7 +9,6 @@ import { openMetrics } from './adapters/metrics/open.ts';
 import { openCallPlatform } from './adapters/net/call-platform.ts';
 import { openFetchDocument } from './adapters/net/fetch-document.ts';
 import { proxyMatcher } from './adapters/net/trusted-proxies.ts';
-import { readPolicyPath } from './adapters/policy-source/read-path.ts';
 import { readPolicyText } from './adapters/policy-source/read-text.ts';
 import { writePolicyText } from './adapters/policy-source/write-text.ts';
 import type { SqlStores } from './adapters/postgres/open.ts';
@@ -24,11 +23,10 @@ import type { TokenAlgorithm } from './core/algorithm.ts';
 import { tokenEndpointOf } from './core/discovery.ts';
 import { createExchange } from './core/exchange.ts';
 import { algorithmsOf } from './core/policy/algorithms.ts';
-import { createPolicyBook, type PolicyBook } from './core/policy/book.ts';
+import { createPolicyBook } from './core/policy/book.ts';
 import { describeProblem } from './core/policy/refused.ts';
-import { type Clock, RevisionConflict } from './core/ports.ts';
+import type { Clock } from './core/ports.ts';
 import { createRefusalCap } from './core/refusal-cap.ts';
-import { v7RequestId } from './core/request-id.ts';
 import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { openKeySets } from './credentials/jwks.ts';
 import { openLastGoods } from './credentials/last-good.ts';
@@ -38,7 +36,15 @@ import { drainBeforeClose } from './drain.ts';
 import { buildApp } from './http/app.ts';
 import type { ReadinessCheck } from './http/dependencies.ts';
 import { serverTlsOptions } from './http/server-tls.ts';
-import { adminTokenOf, keyEncryptionKeyOf, openAuditSpool, openSharedState, openStores } from './stores.ts';
+import { applyPolicyFile } from './policy-file.ts';
+import {
+  adminTokenOf,
+  keyEncryptionKeyOf,
+  openAuditSpool,
+  openLastKnownState,
+  openSharedState,
+  openStores,
+} from './stores.ts';
 import { renewTls } from './tls-files.ts';
 
 const policyPollMillis = 1_000;
@@ -85,9 +91,11 @@ async function assemble(
   if (redis) closers.push(redis.close);
 
   const keyEncryptionKey = await keyEncryptionKeyOf(config, dataDir);
+  const lastKnown = await openLastKnownState(config, stores, keyEncryptionKey, clock, logger);
   let algorithms: readonly TokenAlgorithm[] = ['ES256'];
   const keyRing = await openSoftwareKeys({
-    keyStore: stores.keys,
+    keyStore: lastKnown?.keys ?? stores.keys,
+    readAt: lastKnown?.keysReadAt,
     keyEncryptionKey,
     clock,
     life: config.keyLife,
@@ -111,7 +119,7 @@ async function assemble(
   closers.push(() => keySets.close());
   const bootstrapToken = await adminTokenOf(config, dataDir);
   const policyBook = createPolicyBook({
-    store: stores.policy,
+    store: lastKnown?.policy ?? stores.policy,
     context: {
       issuer: config.issuer,
       trustDomain: config.trustDomain,
@@ -128,7 +136,9 @@ async function assemble(
   });
   await policyBook.refresh();
   if (config.policyPath !== undefined) {
-    await applyPolicyFile(policyBook, config.policyPath, clock);
+    const { policyPath: path } = config;
+    const file = { policyBook, path, clock, logger, isBorne: () => lastKnown?.isFromDisk() === true };
+    closers.push(await applyPolicyFile(file));
     for (const warning of policyBook.current().warnings) logger.warn(`policy: ${describeProblem(warning)}`);
   }
   await keyRing.refresh(); // the policy may name algorithms that have no key yet
@@ -204,36 +214,6 @@ async function assemble(
     await app.close();
   });
   return app;
-}
-
-/** Replicas that start at once race to write the same file; whoever comes second finds it written. */
-async function applyPolicyFile(
-  policyBook: PolicyBook,
-  path: string,
-  clock: Clock,
-  attemptsLeft = 5,
-): Promise<void> {
-  const sources = await readPolicyPath(path, 'file');
-  try {
-    await policyBook.replace(sources, {
-      author: 'file',
-      reason: `MINTMARK_POLICY ${path}`,
-      managedBy: 'file',
-      permit: () => {}, // whoever can set the server's files may do anything
-      event: ({ revision, diff: { added, changed, removed } }) => ({
-        requestId: v7RequestId(clock.now()),
-        at: clock.now(),
-        outcome: 'permitted',
-        action: 'admin.policy.apply_file',
-        remoteAddress: 'local',
-        actor: 'file',
-        summary: `${added.length} added, ${changed.length} changed, ${removed.length} removed; now at revision ${revision}`,
-      }),
-    });
-  } catch (error) {
-    if (!(error instanceof RevisionConflict) || attemptsLeft === 1) throw error;
-    await applyPolicyFile(policyBook, path, clock, attemptsLeft - 1);
-  }
 }
 
 /** A renewed certificate serves new connections; those that are open keep theirs. */

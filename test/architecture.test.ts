@@ -16,7 +16,7 @@ const layers: readonly {
     name: 'core',
     owns: /^core\//,
     mayImport: /^core\//,
-    packages: /^(zod|re2js)$/,
+    packages: /^(zod|re2js|ajv|@marcbachmann\/cel-js)$/,
     nodeModules: /^node:(crypto|util)$/,
   },
   {
@@ -52,7 +52,7 @@ const layers: readonly {
     owns: /^client\//,
     mayImport: /^client\//,
     packages: /^$/,
-    nodeModules: /^$/,
+    nodeModules: /^node:crypto$/,
   },
   {
     name: 'cli',
@@ -118,11 +118,11 @@ describe('architecture', () => {
     );
   });
 
-  it('reads the wall clock in main.ts alone', () => {
+  it('reads the wall clock in one file alone', () => {
     const readers = files
       .filter((file) => /\bDate\.now\(\)|\bnew Date\(\)/.test(file.text))
       .map((file) => file.path);
-    expect(readers).toEqual(['main.ts']);
+    expect(readers).toEqual(['wall-clock.ts']);
   });
 
   it('keeps files small, chains short, and has no cycle', () => {

@@ -1,4 +1,5 @@
 /** What the commands are given by `mintmark.ts`; they import no adapter and read no process state of their own. */
+import type { Surroundings } from '../client/platform.ts';
 import type { Platform } from '../core/platform.ts';
 import type { PolicySource } from '../core/policy/source.ts';
 
@@ -7,14 +8,10 @@ interface OutputStream {
   readonly isTerminal: boolean;
 }
 
-export interface CliDependencies {
-  readonly environment: Readonly<Record<string, string | undefined>>;
+export interface CliDependencies extends Surroundings {
   readonly version: string;
   readonly out: OutputStream;
   readonly err: OutputStream;
-  readonly fetch: typeof globalThis.fetch;
-  /** Rejects where the file cannot be read. */
-  readonly readTextFile: (path: string) => Promise<string>;
   readonly readStandardInput: () => Promise<string>;
   /** The documents of a file, or of a folder's files. Throws `PolicyRefused` on what is not YAML or JSON. */
   readonly readPolicyPath: (path: string) => Promise<readonly PolicySource[]>;

@@ -5,7 +5,9 @@ import { text } from 'node:stream/consumers';
 import packageDescription from '../../package.json' with { type: 'json' };
 import { readPolicyPath } from '../adapters/policy-source/read-path.ts';
 import { platforms } from '../credentials/platforms/index.ts';
+import { wallClock } from '../wall-clock.ts';
 import type { CliDependencies } from './dependencies.ts';
+import { postToSocket, run } from './machine.ts';
 import { runCommand } from './program.ts';
 
 const dependencies: CliDependencies = {
@@ -15,6 +17,9 @@ const dependencies: CliDependencies = {
   err: { write: (chunk) => void process.stderr.write(chunk), isTerminal: process.stderr.isTTY === true },
   fetch: globalThis.fetch,
   readTextFile: (path) => readFile(path, 'utf8'),
+  run,
+  postToSocket,
+  nowMillis: wallClock.now,
   readStandardInput: () => text(process.stdin),
   readPolicyPath: (path) => readPolicyPath(path, 'rest'),
   platforms,
@@ -24,10 +29,9 @@ const dependencies: CliDependencies = {
     return serve(process.env);
   },
   migrate: async () => {
-    const [{ openLogger }, { readConfig }, { wallClock }, { migrateStores }] = await Promise.all([
+    const [{ openLogger }, { readConfig }, { migrateStores }] = await Promise.all([
       import('../adapters/log/logger.ts'),
       import('../config.ts'),
-      import('../main.ts'),
       import('../stores.ts'),
     ]);
     return migrateStores(readConfig(process.env), wallClock, openLogger({ level: 'warn' }));

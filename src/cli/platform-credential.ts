@@ -16,20 +16,28 @@ export interface PlatformCredentialOptions {
   readonly verbose?: boolean;
 }
 
+export interface PlatformCredential {
+  readonly credential: string;
+  /** Where only a token exchange takes it. */
+  readonly subjectTokenType: string | undefined;
+}
+
 const metadataSchema = z.object({ issuer: z.string() });
 
 /** Throws `CommandFailure` where there is no platform, it gives nothing, or the server is not who it says. */
 export async function platformCredential(
   dependencies: CliDependencies,
   { platform: name, platformAudience, verbose }: PlatformCredentialOptions,
-): Promise<string> {
+): Promise<PlatformCredential> {
   try {
     const platform = await findPlatform(dependencies, name);
     if (verbose) {
       const why = name === 'auto' ? `found ${platform.looksFor}` : 'named on the command line';
       dependencies.err.write(`mintmark: platform ${platform.platform}: ${why}\n`);
     }
-    return await platform.obtain(dependencies, platformAudience ?? (await discoverIssuer(dependencies)));
+    const audience = platformAudience ?? (await discoverIssuer(dependencies));
+    const credential = await platform.obtain(dependencies, audience);
+    return { credential, subjectTokenType: platform.subjectTokenType };
   } catch (error) {
     if (error instanceof NoCredential) throw new CommandFailure(error.message);
     throw error;

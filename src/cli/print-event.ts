@@ -20,6 +20,7 @@ export const eventSchema = z.object({
   audience: text,
   resource: text,
   requested_scopes: z.array(z.string()).optional(),
+  requested_claims: z.array(z.string()).optional(),
   scopes: z.array(z.string()).optional(),
   grants: z.array(z.string()).optional(),
   reason: text,
@@ -112,9 +113,11 @@ function describeClaims(claims: NonNullable<ShownEvent['claims']>): string {
     .join(', ');
 }
 
-function askedFor({ audience, requested_scopes: scopes }: ShownEvent): string | undefined {
+function askedFor(event: ShownEvent): string {
+  const { audience, requested_scopes: scopes, requested_claims: claims } = event;
   const target = audience ?? 'the default target';
-  return scopes === undefined ? target : `${target} with scope ${scopes.join(' ') || '(none)'}`;
+  const scoped = scopes === undefined ? target : `${target} with scope ${scopes.join(' ') || '(none)'}`;
+  return claims === undefined ? scoped : `${scoped}, adding ${claims.join(' ')}`;
 }
 
 function given({ jti, scopes, resource, token_expires_at: end }: ShownEvent): string | undefined {

@@ -28,7 +28,12 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'request.certificate_header_malformed':
     'the header with the client certificate is not as the configured proxy writes it',
   'request.certificate_header_unverified': 'the proxy says that it could not verify the client certificate',
-  'request.claim_not_allowed': 'no grant lets the caller add claims of its own',
+  'request.claim_not_allowed': 'no grant that applies lets the caller add a claim that it asks for',
+  'request.claim_invalid':
+    'a claim that the caller asks for does not fit the schema of a grant that names it',
+  'request.claim_conflict': 'the caller asks for another value of a claim than the one that the grants give',
+  'request.claims_too_large':
+    'with the claims that the caller asks for, more would be added than a token may carry',
 
   'credential.malformed': 'the credential is not a well-formed token',
   'credential.type_mismatch': 'the credential is not of the type that the request declared',
@@ -51,6 +56,7 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'credential.audience_mismatch': 'the credential was made for another audience',
   'credential.audience_not_sole': 'the credential has other audiences besides ours',
   'credential.requirement_unmet': 'a claim does not have the value that the Issuer document requires',
+  'credential.condition_unmet': 'the Issuer document’s condition does not hold for the credential’s claims',
   'credential.platform_refused': 'the credential does not hold what its platform’s tokens hold',
   'credential.subject_unmappable':
     'the claims give no legal SPIFFE ID by the Issuer document’s subject template',
@@ -81,6 +87,8 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
 
   'policy.delegation_not_permitted':
     'client and subject are not the same identity, and no grant permits that',
+  'policy.issuer_observed':
+    'the Issuer document is only observed (mode: observe): its tokens are recorded and refused',
   'policy.unknown_resource': 'no Resource document has the audience that was asked for',
   'policy.no_grant': 'no grant on that resource is for this identity',
   'policy.no_default_target': 'no target was named, and the identity’s grants do not name one default',

@@ -1,17 +1,17 @@
-/** Clouds whose machines ask a metadata server, and Kubernetes, which writes the token into a file. */
-import { ask, memberOf, probeMillis } from './ask.ts';
-import { type ClientPlatform, oneToken, type Surroundings } from './platform.ts';
-
-const linkLocal = '169.254.169.254';
+/** Clouds whose machines ask an endpoint of their own, and Kubernetes, which writes the token into a file. */
+import { ask, linkLocal, memberOf, probe } from './ask.ts';
+import { type ClientPlatform, NoCredential, oneToken, type Surroundings } from './platform.ts';
 
 export const google: ClientPlatform = {
   platform: 'google',
-  looksFor: `GCE_METADATA_HOST, or the metadata server at ${linkLocal}`,
-  detect: async (surroundings) => {
-    if (surroundings.environment.GCE_METADATA_HOST) return true;
-    const answer = await probe(surroundings, `http://${linkLocal}/`, { 'metadata-flavor': 'Google' });
-    return answer?.headers.get('metadata-flavor') === 'Google';
-  },
+  looksFor: `GCE_METADATA_HOST, or Google's metadata server at ${linkLocal}`,
+  detect: ({ environment }) => Boolean(environment.GCE_METADATA_HOST),
+  probe: (surroundings) =>
+    probe(
+      surroundings,
+      { url: `http://${linkLocal}/`, headers: { 'metadata-flavor': 'Google' } },
+      ({ headers }) => headers.get('metadata-flavor') === 'Google',
+    ),
   obtain: async (surroundings, audience) => {
     const source = "Google's metadata server";
     const host = surroundings.environment.GCE_METADATA_HOST || linkLocal;
@@ -24,19 +24,52 @@ export const google: ClientPlatform = {
   },
 };
 
-export const azureAppService: ClientPlatform = {
+/** App Service, Functions and Container Apps by their two variables; else a virtual machine. */
+export const azure: ClientPlatform = {
   platform: 'azure',
-  looksFor: 'IDENTITY_ENDPOINT and IDENTITY_HEADER',
-  detect: ({ environment }) => Boolean(environment.IDENTITY_ENDPOINT && environment.IDENTITY_HEADER),
+  looksFor: `IDENTITY_ENDPOINT and IDENTITY_HEADER, AZURE_POD_IDENTITY_AUTHORITY_HOST, or Azure's metadata server at ${linkLocal}`,
+  detect: ({ environment }) =>
+    Boolean(environment.IDENTITY_ENDPOINT && environment.IDENTITY_HEADER) ||
+    Boolean(environment.AZURE_POD_IDENTITY_AUTHORITY_HOST),
+  probe: (surroundings) =>
+    probe(
+      surroundings,
+      { url: `http://${linkLocal}/metadata/versions`, headers: { metadata: 'true' } },
+      async (response) => Array.isArray(memberOf(await response.text(), 'apiVersions', 'metadata')),
+    ),
   obtain: async (surroundings, resource) => {
-    const source = 'IDENTITY_ENDPOINT';
-    const { IDENTITY_ENDPOINT: endpoint = '', IDENTITY_HEADER: secret } = surroundings.environment;
-    const url = `${endpoint}?${new URLSearchParams({ 'api-version': '2019-08-01', resource })}`;
-    const headers = { 'x-identity-header': oneToken(secret, 'IDENTITY_HEADER') };
-    return oneToken(
-      memberOf(await ask(surroundings, source, { url, headers }), 'access_token', source),
-      source,
+    const { source, url, version, headers } = azureEndpoint(surroundings.environment);
+    const query = new URLSearchParams({ 'api-version': version, resource });
+    const answer = await ask(surroundings, source, { url: `${url}?${query}`, headers });
+    return oneToken(memberOf(answer, 'access_token', source), source);
+  },
+};
+
+function azureEndpoint(environment: Surroundings['environment']) {
+  const { IDENTITY_ENDPOINT, IDENTITY_HEADER, AZURE_POD_IDENTITY_AUTHORITY_HOST } = environment;
+  if (IDENTITY_ENDPOINT) {
+    const headers = { 'x-identity-header': oneToken(IDENTITY_HEADER, 'IDENTITY_HEADER') };
+    return { source: 'IDENTITY_ENDPOINT', url: IDENTITY_ENDPOINT, version: '2019-08-01', headers };
+  }
+  const host = AZURE_POD_IDENTITY_AUTHORITY_HOST || `http://${linkLocal}`;
+  const url = `${host}/metadata/identity/oauth2/token`;
+  return { source: "Azure's metadata server", url, version: '2018-02-01', headers: { metadata: 'true' } };
+}
+
+const flySocket = '/.fly/api';
+
+export const fly: ClientPlatform = {
+  platform: 'fly',
+  looksFor: `FLY_MACHINE_ID, and asks over ${flySocket}`,
+  detect: ({ environment }) => Boolean(environment.FLY_MACHINE_ID),
+  obtain: async ({ postToSocket }, aud) => {
+    const { status, text } = await postToSocket(flySocket, '/v1/tokens/oidc', JSON.stringify({ aud })).catch(
+      () => {
+        throw new NoCredential(`${flySocket} cannot be reached`);
+      },
     );
+    if (status !== 200) throw new NoCredential(`${flySocket} answered ${status}`);
+    return oneToken(text, flySocket);
   },
 };
 
@@ -55,10 +88,3 @@ export const kubernetes: ClientPlatform = {
   obtain: async ({ readTextFile }) =>
     oneToken(await readTextFile(projectedToken).catch(() => undefined), projectedToken),
 };
-
-async function probe({ fetch }: Surroundings, url: string, headers: Record<string, string>) {
-  const signal = AbortSignal.timeout(probeMillis);
-  const answer = await fetch(url, { headers, redirect: 'error', signal }).catch(() => undefined);
-  await answer?.body?.cancel();
-  return answer;
-}

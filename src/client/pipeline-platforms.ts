@@ -1,6 +1,6 @@
-/** Pipelines that give a job an address to ask for a token, and a bearer token to ask with. */
+/** Pipelines that give a job an address, with a bearer token, or a program to ask for a token. */
 import { ask, memberOf } from './ask.ts';
-import { type ClientPlatform, NoCredential, oneToken } from './platform.ts';
+import { type ClientPlatform, NoCredential, oneToken, type Surroundings } from './platform.ts';
 
 export const githubActions: ClientPlatform = {
   platform: 'github-actions',
@@ -14,6 +14,32 @@ export const githubActions: ClientPlatform = {
     const headers = bearer(token, 'ACTIONS_ID_TOKEN_REQUEST_TOKEN');
     return oneToken(memberOf(await ask(surroundings, source, { url, headers }), 'value', source), source);
   },
+};
+
+/** Its ids are in the token only where they are asked for. */
+export const buildkite: ClientPlatform = {
+  platform: 'buildkite',
+  looksFor: 'BUILDKITE=true, and asks buildkite-agent',
+  detect: ({ environment }) => environment.BUILDKITE === 'true',
+  obtain: (surroundings, audience) => {
+    const ids = ['--claim', 'organization_id', '--claim', 'pipeline_id'];
+    return printed(surroundings, 'buildkite-agent', [
+      'oidc',
+      'request-token',
+      '--audience',
+      audience,
+      ...ids,
+    ]);
+  },
+};
+
+/** The token in the variable is for the organization itself. */
+export const circleci: ClientPlatform = {
+  platform: 'circleci',
+  looksFor: 'CIRCLE_OIDC_TOKEN_V2, and asks circleci',
+  detect: ({ environment }) => Boolean(environment.CIRCLE_OIDC_TOKEN_V2),
+  obtain: (surroundings, aud) =>
+    printed(surroundings, 'circleci', ['run', 'oidc', 'get', '--claims', JSON.stringify({ aud })]),
 };
 
 /** The audience is fixed: `api://AzureADTokenExchange`. */
@@ -30,6 +56,13 @@ export const azureDevops: ClientPlatform = {
     return oneToken(memberOf(answer, 'oidcToken', source), source);
   },
 };
+
+async function printed({ run }: Surroundings, program: string, args: readonly string[]): Promise<string> {
+  const written = await run(program, args).catch(() => {
+    throw new NoCredential(`${program} cannot be run, or failed`);
+  });
+  return oneToken(written, program);
+}
 
 function withQuery(base: string | undefined, source: string, query: Record<string, string>): string {
   if (base === undefined || !URL.canParse(base)) throw new NoCredential(`${source} is not a URL`);

@@ -6,6 +6,16 @@ export interface Surroundings {
   readonly fetch: typeof globalThis.fetch;
   /** Rejects where the file cannot be read. */
   readonly readTextFile: (path: string) => Promise<string>;
+  /** What a program writes to standard output; no shell reads the arguments. Rejects where it fails. */
+  readonly run: (program: string, args: readonly string[]) => Promise<string>;
+  /** A POST of JSON over a Unix socket. Rejects where nothing answers. */
+  readonly postToSocket: (
+    socketPath: string,
+    path: string,
+    json: string,
+  ) => Promise<{ readonly status: number; readonly text: string }>;
+  /** Milliseconds since the epoch. */
+  readonly nowMillis: () => number;
 }
 
 export interface ClientPlatform {
@@ -13,8 +23,12 @@ export interface ClientPlatform {
   readonly platform: string;
   /** What it is recognised by, for a person to read. */
   readonly looksFor: string;
-  /** Whether this is the platform. Never throws; a network probe ends within `probeMillis`. */
+  /** The `subject_token_type` of a credential that only a token exchange takes; the others stand in `Authorization`. */
+  readonly subjectTokenType?: string;
+  /** Whether this is the platform, by variables and files alone. Never throws. */
   readonly detect: (surroundings: Surroundings) => boolean | Promise<boolean>;
+  /** The same by a question to the network, asked where nothing was detected. Ends within `probeMillis`; never throws. */
+  readonly probe?: (surroundings: Surroundings) => Promise<boolean>;
   /** The credential, meant for `audience` where the platform lets the workload choose. Throws `NoCredential`. */
   readonly obtain: (surroundings: Surroundings, audience: string) => Promise<string>;
 }

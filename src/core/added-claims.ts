@@ -6,6 +6,7 @@ import type { Reason } from './error.ts';
 import type { Json, JsonObject } from './json.ts';
 import { readClaim } from './policy/claim-path.ts';
 import type { Grant } from './policy/snapshot.ts';
+import { refusalOfRequested } from './requested-claims.ts';
 
 const maxTextLength = 256;
 
@@ -15,9 +16,14 @@ export type AddedClaims =
 
 /**
  * The claims that these grants add for a credential with `verified` claims. A claim to copy that is absent or null is
- * left out; one with two readings refuses, for nobody can say which was meant. The checks name claims, never values.
+ * left out; one with two readings refuses, for nobody can say which was meant. `requested` is what the caller asks to have
+ * besides. The checks name claims, never values.
  */
-export function addedClaims(grants: readonly Grant[], verified: JsonObject): AddedClaims {
+export function addedClaims(
+  grants: readonly Grant[],
+  verified: JsonObject,
+  requested: JsonObject = {},
+): AddedClaims {
   const values = new Map<string, Json>();
   for (const grant of grants) {
     const conflict = (name: string, actual: string): AddedClaims => ({
@@ -44,17 +50,22 @@ export function addedClaims(grants: readonly Grant[], verified: JsonObject): Add
       values.set(name, value);
     }
   }
-  const claims = Object.fromEntries(values);
-  if (values.size === 0) return { ok: true, claims };
+  const refusal = refusalOfRequested(grants, requested, values);
+  if (refusal !== undefined) return { ok: false, ...refusal };
+  const isOfPolicy = sizeOfClaims(Object.fromEntries(values)) > maxAddedClaimsBytes;
+  const claims = { ...Object.fromEntries(values), ...requested };
+  const names = Object.keys(claims);
+  if (names.length === 0) return { ok: true, claims };
   const bytes = sizeOfClaims(claims);
   const isSmall = bytes <= maxAddedClaimsBytes;
   const check = {
     check: 'claims',
     ok: isSmall,
     expected: `at most ${maxAddedClaimsBytes} bytes`,
-    actual: clip(`${bytes} bytes: ${[...values.keys()].join(' ')}`),
+    actual: clip(`${bytes} bytes: ${names.join(' ')}`),
   };
-  return isSmall ? { ok: true, claims, check } : { ok: false, reason: 'policy.claims_too_large', check };
+  if (isSmall) return { ok: true, claims, check };
+  return { ok: false, reason: isOfPolicy ? 'policy.claims_too_large' : 'request.claims_too_large', check };
 }
 
 function claimsOf({ claims }: Grant, verified: JsonObject): readonly (readonly [string, Json])[] {

@@ -31,6 +31,7 @@ export function noteRequest(event: AuditEvent, request: TokenRequest): void {
   event.credentialHash = hashOfCredential(request.credential);
   if (request.audience !== undefined) event.audience = clip(request.audience);
   if (request.scopes !== undefined) event.requestedScopes = request.scopes;
+  if (request.additionalClaims !== undefined) event.requestedClaims = Object.keys(request.additionalClaims);
 }
 
 export function noteIdentity(event: AuditEvent, identity: Identity): void {

@@ -32,6 +32,8 @@ export interface AuditEvent {
   audience?: string;
   resource?: string;
   requestedScopes?: readonly string[];
+  /** The names of the claims that the caller asked for, never their values. */
+  requestedClaims?: readonly string[];
   scopes?: readonly string[];
   grants?: readonly string[];
   reason?: string;

@@ -1,16 +1,26 @@
 /** May this identity have that token? Pure and total: the same answer for the exchange, `explain` and policy tests. */
 import { addedClaims } from './added-claims.ts';
 import type { Check } from './audit.ts';
-import { checkLifetime, checkResource, checkScopes, explainNoGrant, grantChecks } from './decision-trace.ts';
+import {
+  checkIssuerMode,
+  checkLifetime,
+  checkResource,
+  checkScopes,
+  explainNoGrant,
+  grantChecks,
+} from './decision-trace.ts';
 import type { Reason } from './error.ts';
+import { applying, findingsOf } from './grant-findings.ts';
 import type { IdentityFields } from './identity.ts';
 import type { JsonObject } from './json.ts';
+import { issuerNameOf } from './match.ts';
 import type { Grant, PolicySnapshot, Resource } from './policy/snapshot.ts';
 
 /** What of a request the policy decides on. */
 export interface AskedFor {
   readonly audience?: string | undefined;
   readonly scopes?: readonly string[] | undefined;
+  readonly additionalClaims?: JsonObject | undefined;
 }
 
 export type Decision =
@@ -39,8 +49,28 @@ export function decide(
   policy: PolicySnapshot,
   nowMillis: number,
 ): Decision {
-  const { resource, check, reason } = findResource(identity, request, policy, nowMillis);
-  if (resource === undefined) return { permit: false, reason, checks: [check] };
+  const decision = decideAsInForce(identity, request, policy, nowMillis);
+  const issuer = issuerNameOf(identity);
+  if (issuer === undefined || !policy.observedIssuers.has(issuer)) return decision;
+  const { resource, checks } = decision;
+  const check = checkIssuerMode(issuer, decision.permit ? undefined : decision.reason);
+  return {
+    permit: false,
+    reason: 'policy.issuer_observed',
+    ...(resource === undefined ? {} : { resource }),
+    checks: [...checks, check],
+  };
+}
+
+/** The decision wherever the identity's Issuer is not only observed. */
+function decideAsInForce(
+  identity: IdentityFields,
+  request: AskedFor,
+  policy: PolicySnapshot,
+  nowMillis: number,
+): Decision {
+  const { resource, check, reason, trace: defaultTrace } = findResource(identity, request, policy, nowMillis);
+  if (resource === undefined) return { permit: false, reason, checks: [check, ...defaultTrace] };
   const refused = (why: Reason, checks: readonly Check[]): Decision => ({
     permit: false,
     reason: why,
@@ -49,12 +79,16 @@ export function decide(
   });
 
   const candidates = policy.grantsFor(identity, resource);
-  const matching = candidates.filter((grant) => isInForce(grant, nowMillis));
+  const findings = findingsOf(candidates, identity, request.scopes, nowMillis);
+  const matching = applying(findings);
   if (matching.length === 0) {
-    return refused('policy.no_grant', explainNoGrant(identity, resource, candidates, policy, nowMillis));
+    return refused(
+      'policy.no_grant',
+      explainNoGrant(identity, request, resource, findings, policy, nowMillis),
+    );
   }
 
-  const trace = grantChecks(identity, candidates, nowMillis);
+  const trace = grantChecks(identity, request, findings, nowMillis);
   const permitted = new Set(matching.flatMap((grant) => [...grant.scopes]));
   const scopes = [...new Set(request.scopes ?? matching.flatMap((grant) => grant.defaultScopes))];
   const scopeCheck = checkScopes(scopes, permitted);
@@ -74,16 +108,11 @@ export function decide(
   const checks = [...trace, scopeCheck, checkLifetime(isLongEnough, lifetimeSeconds, identity.expiresAt)];
   // Resources and grants in force always leave a second, so it is the credential that is over.
   if (!isLongEnough) return refused('credential.expired', checks);
-  const added = addedClaims(grants, identity.claims);
+  const added = addedClaims(grants, identity.claims, request.additionalClaims);
   if (!added.ok) return refused(added.reason, [...checks, added.check]);
   const { claims } = added;
   const allChecks = [check, ...checks, ...(added.check === undefined ? [] : [added.check])];
   return { permit: true, resource, scopes, lifetimeSeconds, grants, claims, checks: allChecks };
-}
-
-/** A grant with less than a second left could only give a token that is over at once, so it is over already. */
-function isInForce(grant: Grant, nowMillis: number): boolean {
-  return grant.notAfter === undefined || grant.notAfter - nowMillis >= 1000;
 }
 
 /** The most that a grant gives: its own limit and the time until it ends. */
@@ -96,21 +125,29 @@ interface ResourceFinding {
   readonly resource: Resource | undefined;
   readonly check: Check;
   readonly reason: Reason;
+  /** Of the default grants, where they name no one resource. */
+  readonly trace: readonly Check[];
 }
 
 /** The resource that is named; with none named, the one that all default grants of the identity agree on. */
 function findResource(
   identity: IdentityFields,
-  { audience }: AskedFor,
+  request: AskedFor,
   policy: PolicySnapshot,
   nowMillis: number,
 ): ResourceFinding {
+  const { audience, scopes } = request;
   if (audience !== undefined) {
     const resource = policy.resourcesByAudience.get(audience);
-    return { resource, check: checkResource(audience, resource), reason: 'policy.unknown_resource' };
+    return {
+      resource,
+      check: checkResource(audience, resource),
+      reason: 'policy.unknown_resource',
+      trace: [],
+    };
   }
-  const defaults = policy.defaultGrantsFor(identity).filter((grant) => isInForce(grant, nowMillis));
-  const targets = new Set(defaults.map((grant) => grant.resource));
+  const findings = findingsOf(policy.defaultGrantsFor(identity), identity, scopes, nowMillis);
+  const targets = new Set(applying(findings).map((grant) => grant.resource));
   const [only] = targets;
   const resource = targets.size === 1 ? only : undefined;
   const names = [...targets].map(({ name }) => name).join(', ');
@@ -120,5 +157,6 @@ function findResource(
     expected: 'default grants for exactly one resource',
     actual: names === '' ? 'none' : names.slice(0, 256),
   };
-  return { resource, check, reason: 'policy.no_default_target' };
+  const trace = resource === undefined ? grantChecks(identity, request, findings, nowMillis) : [];
+  return { resource, check, reason: 'policy.no_default_target', trace };
 }

@@ -1,6 +1,10 @@
 /** The bounded trace of a decision: for each thing that was looked at, what was expected and what was found. */
 import type { Check } from './audit.ts';
+import type { AskedFor } from './decide.ts';
+import type { Reason } from './error.ts';
+import type { GrantFinding } from './grant-findings.ts';
 import type { IdentityFields } from './identity.ts';
+import type { JsonObject } from './json.ts';
 import { issuerNameOf, matchesSubject } from './match.ts';
 import type { Grant, PolicySnapshot, Resource, Subject } from './policy/snapshot.ts';
 
@@ -16,15 +20,16 @@ export function checkResource(audience: string, resource: Resource | undefined):
   };
 }
 
-/** One check for each grant whose subjects cover the identity: in force, or over since when. */
+/** One check for each grant whose subjects cover the identity: that it applies, or why it gives nothing. */
 export function grantChecks(
   identity: IdentityFields,
-  candidates: readonly Grant[],
+  request: AskedFor,
+  findings: readonly GrantFinding[],
   nowMillis: number,
 ): readonly Check[] {
-  return bounded(candidates, (grant) => {
-    const isOver = grant.notAfter !== undefined && !(grant.notAfter - nowMillis >= 1000);
-    if (isOver) {
+  return bounded(findings, (finding) => {
+    const { grant } = finding;
+    if (finding.state === 'over') {
       const expected = `before ${describeTime(grant.notAfter)}`;
       return {
         check: 'grant.notAfter',
@@ -33,6 +38,15 @@ export function grantChecks(
         expected,
         actual: describeTime(nowMillis),
       };
+    }
+    if (finding.state === 'unmet') {
+      const actual = describeClaims(grant.condition?.claimPaths ?? [], identity.auditClaims, finding.why);
+      const expected = clip(grant.condition?.source ?? '');
+      return { check: 'grant.condition', grant: grant.name, ok: false, expected, actual };
+    }
+    if (finding.state === 'observed') {
+      const actual = clip(describeGift(grant, request));
+      return { check: 'grant.observed', grant: grant.name, ok: true, expected: 'mode: enforce', actual };
     }
     const subject = grant.subjects.find((candidate) => matchesSubject(candidate, identity));
     return {
@@ -48,12 +62,13 @@ export function grantChecks(
 /** Why nothing applied: the grants that are over, else the first few grants of the resource and whom they are for. */
 export function explainNoGrant(
   identity: IdentityFields,
+  request: AskedFor,
   resource: Resource,
-  candidates: readonly Grant[],
+  findings: readonly GrantFinding[],
   policy: PolicySnapshot,
   nowMillis: number,
 ): readonly Check[] {
-  if (candidates.length > 0) return grantChecks(identity, candidates, nowMillis);
+  if (findings.length > 0) return grantChecks(identity, request, findings, nowMillis);
   const others = policy.grantsOn(resource, 8);
   if (others.length === 0) {
     return [{ check: 'grant', ok: false, expected: `a Grant on ${resource.name}`, actual: 'none' }];
@@ -88,12 +103,37 @@ export function checkLifetime(ok: boolean, lifetimeSeconds: number, expiresAt: n
   };
 }
 
+/** Of the claims that a condition reads, those that the audit may keep. */
+function describeClaims(paths: readonly string[], auditClaims: JsonObject, why: string | undefined): string {
+  const kept = paths.flatMap((path) =>
+    Object.hasOwn(auditClaims, path) ? [`${path} ${JSON.stringify(auditClaims[path])}`] : [],
+  );
+  return clip([why ?? 'false', ...kept.map((text) => clip(text, 96))].join('; '));
+}
+
+/** What an observed grant would have added: the scopes asked for that it has, or its defaults. */
+function describeGift({ scopes, defaultScopes }: Grant, request: AskedFor): string {
+  const given = request.scopes?.filter((scope) => scopes.has(scope)) ?? defaultScopes;
+  return `mode: observe; would give ${given.length === 0 ? 'no scopes' : given.join(' ')}`;
+}
+
+/** What came out for tokens of an Issuer that is only observed. */
+export function checkIssuerMode(issuer: string, reason: Reason | undefined): Check {
+  const outcome = reason === undefined ? 'would be permitted' : `would be refused: ${reason}`;
+  return {
+    check: 'issuer.observed',
+    ok: false,
+    expected: 'mode: enforce',
+    actual: clip(`${issuer}: mode: observe; ${outcome}`),
+  };
+}
+
 function describeSubject(subject: Subject): string {
   const [[kind, value] = ['nobody', '']] = Object.entries(subject);
   return clip(`${kind} ${value}`);
 }
 
-function bounded(grants: readonly Grant[], describe: (grant: Grant) => Check): readonly Check[] {
+function bounded<T>(grants: readonly T[], describe: (grant: T) => Check): readonly Check[] {
   const checks = grants.slice(0, maxGrantChecks).map(describe);
   const unlisted = grants.length - checks.length;
   if (unlisted === 0) return checks;
@@ -106,6 +146,6 @@ function describeTime(millis: number | undefined): string {
   return Number.isNaN(date.getTime()) ? 'no valid time' : date.toISOString();
 }
 
-function clip(text: string): string {
-  return text.length <= maxTextLength ? text : `${text.slice(0, maxTextLength - 1)}…`;
+function clip(text: string, maxLength = maxTextLength): string {
+  return text.length <= maxLength ? text : `${text.slice(0, maxLength - 1)}…`;
 }

@@ -23,6 +23,8 @@ interface Entry {
   readonly sentence?: string;
 }
 
+const claimSentence = 'The request asks for a claim, or for a value of one, that is not accepted.';
+
 export const reasons = {
   'request.malformed': { code: 'invalid_request' },
   'request.content_type': {
@@ -74,7 +76,14 @@ export const reasons = {
   'request.certificate_header_repeated': { code: 'invalid_request' },
   'request.certificate_header_malformed': { code: 'invalid_request' },
   'request.certificate_header_unverified': { code: 'invalid_client' },
-  'request.claim_not_allowed': { code: 'invalid_request' },
+  // One sentence for three, so that nobody finds out which claims a policy knows.
+  'request.claim_not_allowed': { code: 'invalid_request', sentence: claimSentence },
+  'request.claim_invalid': { code: 'invalid_request', sentence: claimSentence },
+  'request.claim_conflict': { code: 'invalid_request', sentence: claimSentence },
+  'request.claims_too_large': {
+    code: 'invalid_request',
+    sentence: 'The claims that the request asks for are too large.',
+  },
 
   'credential.malformed': { code: 'by-lane' },
   'credential.type_mismatch': { code: 'by-lane' },
@@ -96,6 +105,7 @@ export const reasons = {
   'credential.audience_mismatch': { code: 'by-lane' },
   'credential.audience_not_sole': { code: 'by-lane' },
   'credential.requirement_unmet': { code: 'by-lane' },
+  'credential.condition_unmet': { code: 'by-lane' },
   'credential.platform_refused': { code: 'by-lane' },
   'credential.subject_unmappable': { code: 'by-lane' },
   'credential.spiffe_id_invalid': { code: 'by-lane' },
@@ -118,6 +128,7 @@ export const reasons = {
   'credential.platform_unavailable': { code: 'temporarily_unavailable' },
 
   'policy.delegation_not_permitted': { code: 'unauthorized_client' },
+  'policy.issuer_observed': { code: 'unauthorized_client' },
   'policy.unknown_resource': { code: 'invalid_target' },
   'policy.no_grant': { code: 'invalid_target' },
   'policy.no_default_target': {

@@ -60,6 +60,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
         issuer: parts.issuer,
         subject: identity.spiffeId,
         audience: decision.resource.audience,
+        extraAudiences: decision.resource.extraAudiences,
         scopes: decision.scopes,
         lifetimeSeconds: decision.lifetimeSeconds,
         addedClaims: decision.claims,

@@ -1,5 +1,6 @@
 /** What a caller asks for, after its form, header or JSON was read; the same for every endpoint and lane. */
 import type { Credential } from './credential.ts';
+import type { JsonObject } from './json.ts';
 
 export interface TokenRequest {
   /** The credential that says who is asking. */
@@ -11,6 +12,8 @@ export interface TokenRequest {
   readonly audience: string | undefined;
   /** undefined asks for the default scopes. */
   readonly scopes: readonly string[] | undefined;
+  /** Claims that the token shall carry besides; never empty. */
+  readonly additionalClaims?: JsonObject | undefined;
   /** Whether the answer carries `issued_token_type` (RFC 8693 §2.2.1). */
   readonly isTokenExchange: boolean;
 }

@@ -10,6 +10,8 @@ export interface TokenOrder {
   readonly issuer: string;
   readonly subject: SpiffeId;
   readonly audience: string;
+  /** Stand after the audience in `aud`. */
+  readonly extraAudiences: readonly string[];
   readonly scopes: readonly string[];
   readonly lifetimeSeconds: number;
   /** What the grants add; a claim of ours always wins over one of these. */
@@ -37,7 +39,7 @@ export async function mintAccessToken(signer: Signer, order: TokenOrder): Promis
     ...order.addedClaims,
     iss: order.issuer,
     sub: order.subject,
-    aud: order.audience,
+    aud: order.extraAudiences.length === 0 ? order.audience : [order.audience, ...order.extraAudiences],
     exp: expiresAt,
     iat: issuedAt,
     jti,

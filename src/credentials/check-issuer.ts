@@ -6,12 +6,13 @@ import type { JsonObject } from '../core/json.ts';
 import type { PolicySnapshot, TrustedIssuer } from '../core/policy/snapshot.ts';
 import type { Verify } from '../core/ports.ts';
 import { echo } from './echo.ts';
-import { checkRequirements, identityFrom, readableClaims } from './issuer-claims.ts';
+import { checkCondition, checkRequirements, identityFrom, readableClaims } from './issuer-claims.ts';
 import { type CompactJws, readCompactJws } from './jwt.ts';
 import {
   checkAge,
   checkType,
   claimsRefusal,
+  conditionRefusal,
   type PlatformTokenContext,
   refusalOf,
   signatureRefusal,
@@ -100,6 +101,9 @@ function stepsOf(
     ['iat', () => blamingClocks(() => checkIssuedAt(claims, issuer, nowMillis))],
     ['lifetime', () => checkLifetimeAlone(claims, issuer, nowMillis)],
     ...requirements,
+    ...(issuer.condition === undefined
+      ? []
+      : [['condition', () => checkCondition(readableClaims(claims, issuer), issuer)] as const]),
     ...(platform.isOneTime === true
       ? [['jti', () => stringClaim(claims, 'jti') || refuse('credential.claim_missing', 'jti')] as const]
       : []),
@@ -170,7 +174,10 @@ async function othersThatAccept(
   if (jws.claims.iss !== issuerUrl) return names;
   for (const other of policy.issuers.get(issuerUrl) ?? []) {
     if (other.name === name || other.platform.proof !== undefined) continue;
-    const refusal = audienceFault(jws, other) ?? (await signatureRefusal(jws, other, context, new Map()));
+    const refusal =
+      audienceFault(jws, other) ??
+      (await signatureRefusal(jws, other, context, new Map())) ??
+      conditionRefusal(jws, other);
     if (refusal === undefined) names.push(other.name);
   }
   return names;

@@ -4,6 +4,7 @@ import { refuse } from '../core/error.ts';
 import { type Identity, proveIdentity } from '../core/identity.ts';
 import type { Json, JsonObject } from '../core/json.ts';
 import { readClaim } from '../core/policy/claim-path.ts';
+import { conditionBudget } from '../core/policy/condition.ts';
 import type { TrustedIssuer } from '../core/policy/snapshot.ts';
 import { parseSpiffeId } from '../core/spiffe-id.ts';
 import { echo, echoAll } from './echo.ts';
@@ -29,6 +30,29 @@ export function checkRequirements(claims: JsonObject, requirements: TrustedIssue
       refuse('credential.requirement_unmet', `${path}: expected ${echoAll(values)}, actual ${echo(value)}`);
     }
   }
+}
+
+/** Only for claims that are verified: a condition may cost more than a comparison. */
+export function checkCondition(claims: JsonObject, { condition }: TrustedIssuer): void {
+  const verdict = condition?.evaluate({ claims }, conditionBudget());
+  if (condition === undefined || verdict === undefined || verdict.holds) return;
+  refuse(
+    'credential.condition_unmet',
+    `condition ${condition.source.slice(0, 256)}: ${verdict.why ?? 'false'}`,
+  );
+}
+
+/**
+ * The one issuer that vouches for a credential. One that is only observed is no other's rival, so that it can be written
+ * beside one in force.
+ */
+export function soleIssuer(holding: readonly TrustedIssuer[]): TrustedIssuer | undefined {
+  const inForce = holding.filter(({ isObserved }) => !isObserved);
+  const [issuer, second] = inForce.length > 0 ? inForce : holding;
+  if (second !== undefined) {
+    refuse('credential.ambiguous_issuer', `issuers ${echoAll(holding.map(({ name }) => name))}`);
+  }
+  return issuer;
 }
 
 /** The claims as a document's templates and conditions read them: the token's, and what its platform derives from them. */

@@ -1,8 +1,8 @@
 /** Reads a compact JWS (RFC 7515 §7.1) strictly, before anything in it is believed. */
 import { refuse } from '../core/error.ts';
 import { isJsonObject, type JsonObject } from '../core/json.ts';
+import { JsonRefused, parseStrictJson } from '../core/strict-json.ts';
 import { echo } from './echo.ts';
-import { JsonRefused, parseStrictJson } from './strict-json.ts';
 
 /** A token as it was read: nothing in it is proven. */
 export interface CompactJws {

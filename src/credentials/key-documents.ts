@@ -2,9 +2,9 @@
 import { isJsonObject } from '../core/json.ts';
 import type { TrustedDomain, TrustedIssuer } from '../core/policy/snapshot.ts';
 import type { Clock, FetchDocument, FetchOptions } from '../core/ports.ts';
+import { parseStrictJson } from '../core/strict-json.ts';
 import { type KeySet, readKeySet } from './jwk.ts';
 import type { Fetched } from './remote-keys.ts';
-import { parseStrictJson } from './strict-json.ts';
 import { readTrustBundle, rootsAsPem } from './trust-bundle.ts';
 
 /** One source of keys: how it is fetched, and how a document that was fetched before is read again, by the same checks. */

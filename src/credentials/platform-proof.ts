@@ -6,8 +6,13 @@ import type { JsonObject } from '../core/json.ts';
 import type { Platform } from '../core/platform.ts';
 import type { PolicySnapshot, TrustedIssuer } from '../core/policy/snapshot.ts';
 import type { CallPlatform } from '../core/ports.ts';
-import { echoAll } from './echo.ts';
-import { checkRequirements, identityFrom } from './issuer-claims.ts';
+import {
+  checkCondition,
+  checkRequirements,
+  identityFrom,
+  readableClaims,
+  soleIssuer,
+} from './issuer-claims.ts';
 import { readSignedDocument } from './signed-document.ts';
 
 export interface PlatformProofContext {
@@ -57,15 +62,13 @@ function findIssuer(claims: JsonObject, issuers: readonly TrustedIssuer[]): Trus
   for (const issuer of issuers) {
     try {
       checkRequirements(claims, issuer.require);
+      checkCondition(readableClaims(claims, issuer), issuer);
       holding.push(issuer);
     } catch (error) {
       refusal = error;
     }
   }
-  const [issuer, second] = holding;
+  const issuer = soleIssuer(holding);
   if (issuer === undefined) throw refusal ?? new OAuthError('credential.unknown_issuer');
-  if (second !== undefined) {
-    refuse('credential.ambiguous_issuer', `issuers ${echoAll(holding.map(({ name }) => name))}`);
-  }
   return issuer;
 }

@@ -5,7 +5,14 @@ import type { Identity } from '../core/identity.ts';
 import type { PolicySnapshot, TrustedIssuer } from '../core/policy/snapshot.ts';
 import type { CallPlatform, ReadTokenFile } from '../core/ports.ts';
 import { echo, echoAll } from './echo.ts';
-import { checkRequirements, identityFrom, type PlatformProof, readableClaims } from './issuer-claims.ts';
+import {
+  checkCondition,
+  checkRequirements,
+  identityFrom,
+  type PlatformProof,
+  readableClaims,
+  soleIssuer,
+} from './issuer-claims.ts';
 import type { KeySets } from './jwks.ts';
 import type { CompactJws } from './jwt.ts';
 import { type TriedKeys, verifySignature } from './signature.ts';
@@ -38,6 +45,7 @@ const distance: Partial<Record<Reason, number>> = {
   'credential.audience_mismatch': 5,
   'credential.claim_malformed': 6,
   'credential.requirement_unmet': 6,
+  'credential.condition_unmet': 7,
 };
 
 /** Throws an `OAuthError` whose reason says which check failed. */
@@ -109,16 +117,26 @@ async function findIssuer(
   let furthest: OAuthError | undefined;
   for (const issuer of fitting.length > 0 ? fitting : issuers) {
     // Where the signature holds, what the claims lack is the news; where it does not, they are only hearsay.
-    const refusal = (await signatureRefusal(jws, issuer, context, tried)) ?? refusals.get(issuer);
+    const refusal =
+      (await signatureRefusal(jws, issuer, context, tried)) ??
+      refusals.get(issuer) ??
+      conditionRefusal(jws, issuer);
     if (refusal === undefined) holding.push(issuer);
     else furthest = furtherOf(furthest, refusal);
   }
-  const [issuer, second] = holding;
+  const issuer = soleIssuer(holding);
   if (issuer === undefined) throw furthest ?? new OAuthError('credential.unknown_issuer');
-  if (second !== undefined) {
-    refuse('credential.ambiguous_issuer', `issuers ${echoAll(holding.map(({ name }) => name))}`);
-  }
   return issuer;
+}
+
+/** Asked after the signature: nobody else's claims are worth what a condition may cost. */
+export function conditionRefusal({ claims }: CompactJws, issuer: TrustedIssuer): OAuthError | undefined {
+  try {
+    checkCondition(readableClaims(claims, issuer), issuer);
+    return undefined;
+  } catch (error) {
+    return refusalOf(error);
+  }
 }
 
 export function claimsRefusal(

@@ -7,7 +7,7 @@ import { fromBER, OctetString, Set as SetOf } from 'asn1js';
 import { refuse } from '../core/error.ts';
 import { isJsonObject } from '../core/json.ts';
 import type { SignedDocument } from '../core/platform.ts';
-import { parseStrictJson } from './strict-json.ts';
+import { parseStrictJson } from '../core/strict-json.ts';
 
 const signedDataType = '1.2.840.113549.1.7.2';
 const dataType = '1.2.840.113549.1.7.1';

@@ -1,8 +1,8 @@
 /** SPIFFE trust bundles (SPIFFE Trust Domain and Bundle §4): the JWT authorities of one trust domain. */
 import { X509Certificate } from 'node:crypto';
 import { isJsonObject, type Json } from '../core/json.ts';
+import { parseStrictJson } from '../core/strict-json.ts';
 import { type KeySet, readKeySet } from './jwk.ts';
-import { parseStrictJson } from './strict-json.ts';
 
 export interface TrustBundle {
   readonly keys: KeySet;

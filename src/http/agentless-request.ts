@@ -1,7 +1,8 @@
 /** Reads `POST /api/v1/token`: the platform token in `Authorization`, the rest as JSON (SPIRE issue #986). */
 import { z } from 'zod';
+import { readAdditionalClaims } from '../core/additional-claims.ts';
 import { refuse } from '../core/error.ts';
-import { isJsonObject } from '../core/json.ts';
+import { isJsonObject, type JsonObject } from '../core/json.ts';
 import type { TokenRequest } from '../core/request.ts';
 import { maxScopes, parseScope } from '../core/scope.ts';
 import { Secret } from '../core/secret.ts';
@@ -23,12 +24,12 @@ export function readAgentlessRequest(authorization: string | undefined, body: un
   }
   const { audience, scope, additional_claims: claims, token_type: tokenType } = parsed.data;
   if (tokenType === 'jwt-svid') refuse('request.token_type_unsupported');
-  if (claims && Object.keys(claims).length > 0) refuse('request.claim_not_allowed');
   return {
     credential: { lane: 'bearer', token: readPlatformToken(authorization), declaredType: 'any' },
     clientAssertion: undefined,
     clientId: undefined,
     audience,
+    additionalClaims: claims && readAdditionalClaims(claims as JsonObject), // what was read is JSON
     scopes: parseScope(Array.isArray(scope) ? scope.join(' ') : scope),
     isTokenExchange: false,
   };

@@ -18,6 +18,7 @@ import { healthRoutes } from './health-routes.ts';
 import { metricsRoutes } from './metrics-routes.ts';
 import { openapi } from './openapi.ts';
 import { serverTlsOptions } from './server-tls.ts';
+import { readJsonStrictly } from './strict-json-body.ts';
 import { bodyLimitBytes, tokenRoutes } from './token-routes.ts';
 
 const maxHeaderBytes = 24 * 1024;
@@ -67,6 +68,7 @@ export async function buildApp(
     reply.code(404).send({ error: 'not_found', request_id: request.id }),
   );
   app.setErrorHandler(sendPlainError);
+  readJsonStrictly(app);
 
   await app.register(openapi, dependencies);
   await app.register(docsPage, dependencies);

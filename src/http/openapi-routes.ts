@@ -7,6 +7,9 @@ import { agentlessBodySchema } from './agentless-request.ts';
 
 const single = z.string().max(65_536);
 
+const additionalClaims =
+  'Claims that the token shall carry besides, where a grant allows it; at most 4096 bytes.';
+
 const tokenFormSchema = z
   .object({
     grant_type: z.enum(Object.values(grantTypes)),
@@ -36,13 +39,14 @@ const tokenFormSchema = z
     audience: z.string().optional().describe('The one target; or `resource`.'),
     resource: z.url().optional().describe('The one target, as a URI (RFC 8707).'),
     scope: z.string().optional().describe('Space-delimited. Absent: the default scopes of the grants.'),
+    additional_claims: z.string().optional().describe(`A JSON object. ${additionalClaims}`),
   })
   .describe('A form; parameters that are not listed are ignored.');
 
 const agentlessSchema = agentlessBodySchema.extend({
   audience: agentlessBodySchema.shape.audience.describe('Absent: the one that the grants name as default.'),
   scope: agentlessBodySchema.shape.scope.describe('Absent: the default scopes of the grants.'),
-  additional_claims: z.record(z.string(), z.unknown()).optional(),
+  additional_claims: agentlessBodySchema.shape.additional_claims.describe(additionalClaims),
 });
 
 const tokenSchema = z
@@ -77,7 +81,7 @@ const json = (description: string, schema: z.ZodType, type = 'application/json')
 const refusal = (description: string) => json(description, refusalSchema);
 
 const tokenResponses = {
-  200: json('A token for exactly one audience.', tokenSchema),
+  200: json('A token for exactly one target.', tokenSchema),
   400: refusal('The request, its target or its scope was refused.'),
   401: refusal('The credential was not accepted.'),
   413: refusal('The request is too large.'),

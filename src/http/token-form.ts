@@ -1,4 +1,5 @@
 /** Reads the form of `POST /oauth/token` (RFC 6749, 7521, 7523, 8693, 8707; SPIFFE client authentication). */
+import { parseAdditionalClaims } from '../core/additional-claims.ts';
 import type { Credential, DeclaredType } from '../core/credential.ts';
 import { grantTypes } from '../core/discovery.ts';
 import { type Lane, refuse } from '../core/error.ts';
@@ -87,8 +88,8 @@ export function readTokenForm(
     clientId: parameter('client_id'),
     audience: readTarget(form),
     scopes: parseScope(parameter('scope')),
+    additionalClaims: parseAdditionalClaims(parameter('additional_claims')),
   };
-  refuseAdditionalClaims(parameter('additional_claims'));
 
   switch (required('grant_type')) {
     case grantTypes.clientCredentials:
@@ -167,9 +168,4 @@ function readTarget(form: URLSearchParams): string | undefined {
     if (!URL.canParse(resource) || resource.includes('#')) refuse('request.target_malformed');
   }
   return targets[0];
-}
-
-function refuseAdditionalClaims(text: string | undefined): void {
-  if (text === undefined || /^\s*\{\s*\}\s*$/.test(text)) return;
-  refuse('request.claim_not_allowed');
 }

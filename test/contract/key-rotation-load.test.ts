@@ -9,7 +9,7 @@ import type { KeyLife } from '../../src/core/key-life.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { parseSpiffeId } from '../../src/core/spiffe-id.ts';
 import { mintAccessToken } from '../../src/core/token.ts';
-import { wallClock } from '../../src/main.ts';
+import { wallClock } from '../../src/wall-clock.ts';
 import { describeSql } from './backends.ts';
 
 /** Below what the configuration lets through, in the same proportions: a cached key set is one second old at most. */
@@ -63,6 +63,7 @@ describeSql('rotation under load', (backend, name) => {
           audience: 'load',
           scopes: [],
           addedClaims: {},
+          extraAudiences: [],
           lifetimeSeconds: 600,
           nowMillis: wallClock.now(),
         });

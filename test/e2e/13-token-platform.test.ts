@@ -1,8 +1,11 @@
 /** `mintmark token --platform`, as a process, on a made-up machine of each platform and against a real server. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { runCli } from '../http/admin/run-cli.ts';
 import { auditEvent, functionId, type Story, startStory } from '../support/story.ts';
 
@@ -46,11 +49,9 @@ function expectAlpha(result: Awaited<ReturnType<typeof run>>) {
 
 describe.each([
   ['gitlab-ci', 'MINTMARK_ID_TOKEN', { GITLAB_CI: 'true' }],
-  ['circleci', 'CIRCLE_OIDC_TOKEN_V2', {}],
   ['bitbucket', 'BITBUCKET_STEP_OIDC_TOKEN', {}],
   ['terraform-cloud', 'TFC_WORKLOAD_IDENTITY_TOKEN', {}],
   ['spacelift', 'SPACELIFT_OIDC_TOKEN', {}],
-  ['vercel', 'VERCEL_OIDC_TOKEN', {}],
   ['modal', 'MODAL_IDENTITY_TOKEN', {}],
   ['nomad', 'NOMAD_TOKEN_mintmark', {}],
 ])('%s', (platform, variable, rest) => {
@@ -112,6 +113,15 @@ const endpoints = [
     header: ['x-identity-header', 'canary-request-token'],
   },
   {
+    platform: 'azure',
+    environment: () => ({ AZURE_POD_IDENTITY_AUTHORITY_HOST: origin }),
+    body: () => JSON.stringify({ access_token: credential }),
+    method: 'GET',
+    path: () =>
+      `/metadata/identity/oauth2/token?api-version=2018-02-01&resource=${encodeURIComponent(story.server.url)}`,
+    header: ['metadata', 'true'],
+  },
+  {
     platform: 'google',
     environment: () => ({ GCE_METADATA_HOST: new URL(origin).host }),
     body: () => credential,
@@ -122,37 +132,113 @@ const endpoints = [
   },
 ] as const;
 
-describe.each(endpoints)('$platform', ({ platform, environment, body, method, path, header }) => {
-  test('is found and asked as it wants to be, and what it gives is exchanged', async () => {
-    answer.body = body();
-    const result = await run(environment(), '--platform', 'auto', '--verbose');
+describe.each(endpoints)(
+  '$platform by $header.0',
+  ({ platform, environment, body, method, path, header }) => {
+    test('is found and asked as it wants to be, and what it gives is exchanged', async () => {
+      answer.body = body();
+      const result = await run(environment(), '--platform', 'auto', '--verbose');
+      expectAlpha(result);
+      expect(result.err).toContain(`mintmark: platform ${platform}: found `);
+      expect(asked).toMatchObject([{ method, url: path(), headers: { [header[0]]: header[1] } }]);
+    });
+
+    test.each([404, 500])('an answer of %i is said, without what it says', async (status) => {
+      answer = { status, body: body() };
+      const result = await run(environment(), '--platform', 'auto');
+      expect(result).toMatchObject({ exitCode: 1, out: '' });
+      expect(result.err).toContain(` answered ${status}`);
+      expect(result.err).not.toMatch(/canary|eyJ/);
+    });
+
+    test('a redirect is not followed', async () => {
+      answer = { status: 302, body: '' };
+      const result = await run(environment(), '--platform', 'auto');
+      expect(result).toMatchObject({ exitCode: 1, out: '' });
+      expect(result.err).toContain('cannot be reached');
+      expect(asked).toHaveLength(1);
+    });
+
+    test('an answer that is no token is not sent on', async () => {
+      answer.body = '<html>canary</html> for you';
+      const result = await run(environment(), '--platform', 'auto');
+      expect(result).toMatchObject({ exitCode: 1, out: '' });
+      expect(result.err).toMatch(/holds no credential|did not answer with a JSON object/);
+      expect(result.err).not.toContain('canary');
+    });
+  },
+);
+
+const programs = [
+  {
+    platform: 'buildkite',
+    program: 'buildkite-agent',
+    environment: { BUILDKITE: 'true' },
+    args: () => [
+      ...['oidc', 'request-token', '--audience', story.server.url],
+      ...['--claim', 'organization_id', '--claim', 'pipeline_id'],
+    ],
+  },
+  {
+    platform: 'circleci',
+    program: 'circleci',
+    environment: { CIRCLE_OIDC_TOKEN_V2: 'canary-of-the-organization' },
+    args: () => ['run', 'oidc', 'get', '--claims', JSON.stringify({ aud: story.server.url })],
+  },
+];
+
+describe.each(programs)('$platform', ({ platform, program, environment, args }) => {
+  /** A program of that name, which writes its arguments to a file before it does what the script says. */
+  function machineWhere(script: string) {
+    const folder = mkdtempSync(join(tmpdir(), 'mintmark-program-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const text = `#!/bin/sh\nprintf '%s\\n' "$@" > ${folder}/asked\n${script}\n`;
+    writeFileSync(join(folder, program), text, { mode: 0o755 });
+    return { folder, environment: { ...environment, PATH: `${folder}:${process.env.PATH}` } };
+  }
+
+  test('is found, and its program is asked for a token that is for us', async () => {
+    const machine = machineWhere(`echo ${credential}`);
+    const result = await run(machine.environment, '--platform', 'auto', '--verbose');
     expectAlpha(result);
     expect(result.err).toContain(`mintmark: platform ${platform}: found `);
-    expect(asked).toMatchObject([{ method, url: path(), headers: { [header[0]]: header[1] } }]);
+    expect(readFileSync(join(machine.folder, 'asked'), 'utf8').trim().split('\n')).toEqual(args());
   });
 
-  test.each([404, 500])('an answer of %i is said, without what it says', async (status) => {
-    answer = { status, body: body() };
-    const result = await run(environment(), '--platform', 'auto');
+  test.each([
+    ['echo canary; echo canary >&2; exit 1', `${program} cannot be run, or failed`],
+    ['echo canary page', `${program} holds no credential`],
+  ])('a program that does "%s" is said, without what it says', async (script, message) => {
+    const result = await run(machineWhere(script).environment, '--platform', 'auto');
     expect(result).toMatchObject({ exitCode: 1, out: '' });
-    expect(result.err).toContain(` answered ${status}`);
-    expect(result.err).not.toMatch(/canary|eyJ/);
-  });
-
-  test('a redirect is not followed', async () => {
-    answer = { status: 302, body: '' };
-    const result = await run(environment(), '--platform', 'auto');
-    expect(result).toMatchObject({ exitCode: 1, out: '' });
-    expect(result.err).toContain('cannot be reached');
-    expect(asked).toHaveLength(1);
-  });
-
-  test('an answer that is no token is not sent on', async () => {
-    answer.body = '<html>canary</html> for you';
-    const result = await run(environment(), '--platform', 'auto');
-    expect(result).toMatchObject({ exitCode: 1, out: '' });
-    expect(result.err).toMatch(/holds no credential|did not answer with a JSON object/);
+    expect(result.err).toContain(message);
     expect(result.err).not.toContain('canary');
+  });
+
+  test('a program that is not there is said', async () => {
+    const result = await run(environment, '--platform', 'auto');
+    expect(result).toMatchObject({ exitCode: 1, out: '' });
+    expect(result.err).toContain(`${program} cannot be run, or failed`);
+  });
+});
+
+describe('aws-caller-identity', () => {
+  test('sends a signed request as a token exchange, which needs a document', async () => {
+    const environment = {
+      AWS_REGION: 'eu-west-1',
+      AWS_ACCESS_KEY_ID: 'AKIAEXAMPLEEXAMPLE02',
+      AWS_SECRET_ACCESS_KEY: 'canary-secret',
+    };
+    const result = await run(environment, '--scope', 'alpha', '--platform', 'auto', '--verbose');
+    expect(result).toMatchObject({ exitCode: 1, out: '' });
+    expect(result.err).toContain('mintmark: platform aws-caller-identity: found ');
+    expect(result.err).not.toMatch(/canary|Signature/);
+    const requestId = /mintmark why (\S+)/.exec(result.err)?.[1] ?? '';
+    const event = await auditEvent(story.server.url, story.server.adminToken(), requestId);
+    expect(event).toMatchObject({
+      reason: 'credential.unknown_issuer',
+      detail: 'no Issuer document of platform aws-caller-identity',
+    });
   });
 });
 
@@ -180,13 +266,6 @@ describe('mintmark token --platform', () => {
     expect(result).toMatchObject({ exitCode: 1, out: '' });
     expect(result.err).toContain(`says that its issuer is ${story.server.url}`);
     expect(asked).toEqual([]);
-  });
-
-  test('lists what it looked for where there is nothing', async () => {
-    const result = await run({}, '--platform', 'auto');
-    expect(result).toMatchObject({ exitCode: 1, out: '' });
-    for (const { platform } of endpoints) expect(result.err).toContain(`\n  ${platform}: `);
-    expect(result.err).toContain('KUBERNETES_SERVICE_HOST');
   });
 
   test.each([

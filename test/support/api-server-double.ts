@@ -1,6 +1,6 @@
 /**
- * A stand-in for a Kubernetes API server: a real https server that answers TokenReviews as one does. It verifies the
- * token's own signature, looks at the reviewer's token and rights, and knows which accounts are deleted.
+ * A stand-in for a Kubernetes API server: a real https server that answers TokenReviews and TokenRequests as one does. It
+ * verifies the token's own signature, looks at the reviewer's token and rights, and knows which accounts are deleted.
  */
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -44,8 +44,13 @@ interface AccountClaims {
   };
 }
 
+const tokenRequestPath = /^POST \/api\/v1\/namespaces\/([^/]+)\/serviceaccounts\/([^/]+)\/token$/;
+
 /** Starts the double on loopback. */
-export async function startApiServerDouble(issuer: string): Promise<ApiServerDouble> {
+export async function startApiServerDouble(
+  issuer: string,
+  nowSeconds = () => testNowSeconds,
+): Promise<ApiServerDouble> {
   const authority = await makeAuthority('CN=kubernetes-ca');
   const key = await makeKey('sa-key', 'RS256');
   const publicKey = await importJWK(key.publicJwk, 'RS256');
@@ -70,7 +75,7 @@ export async function startApiServerDouble(issuer: string): Promise<ApiServerDou
     const { namespace, serviceaccount, pod } = claims['kubernetes.io'];
     const shared = [claims.aud].flat().filter((audience) => audiences.includes(audience));
     const isGone = double.deleted.has(`${namespace}:${serviceaccount.name}`);
-    if (shared.length === 0 || isGone || claims.exp <= testNowSeconds) return { authenticated: false };
+    if (shared.length === 0 || isGone || claims.exp <= nowSeconds()) return { authenticated: false };
     return {
       authenticated: true,
       audiences: shared,
@@ -88,6 +93,20 @@ export async function startApiServerDouble(issuer: string): Promise<ApiServerDou
     };
   }
 
+  function requestedToken(
+    namespace: string,
+    name: string,
+    spec: { readonly audiences: string[]; readonly expirationSeconds: number },
+  ): Promise<string> {
+    const iat = nowSeconds();
+    const claims = {
+      sub: `system:serviceaccount:${namespace}:${name}`,
+      ...{ iat, nbf: iat, exp: iat + spec.expirationSeconds },
+      'kubernetes.io': { namespace, serviceaccount: { name, uid: crypto.randomUUID() } },
+    };
+    return signToken(key, kubernetesClaims(issuer, spec.audiences, claims));
+  }
+
   const server = createServer(await authority.issue('localhost'), async (request, response) => {
     const send = (status: number, body: unknown) => {
       response.writeHead(status, { 'content-type': 'application/json' });
@@ -101,6 +120,12 @@ export async function startApiServerDouble(issuer: string): Promise<ApiServerDou
         kind: 'Status',
         status: 'Failure',
       });
+    }
+    const [, namespace, name] = tokenRequestPath.exec(`${request.method} ${request.url}`) ?? [];
+    if (namespace !== undefined && name !== undefined) {
+      const { apiVersion, kind, spec } = JSON.parse(text);
+      const token = await requestedToken(namespace, name, spec);
+      return send(201, { apiVersion, kind, spec, status: { token } });
     }
     if (request.method !== 'POST' || request.url !== '/apis/authentication.k8s.io/v1/tokenreviews') {
       return send(404, { kind: 'Status', status: 'Failure' });

@@ -1,7 +1,10 @@
 /** The part of a compiled policy that a verifier reads, made by hand, and credentials to present to it. */
+
 import type { Credential, DeclaredType } from '../../src/core/credential.ts';
 import type { Lane } from '../../src/core/error.ts';
 import type { Identity } from '../../src/core/identity.ts';
+import type { Condition } from '../../src/core/policy/condition.ts';
+import { compileCondition } from '../../src/core/policy/conditions.ts';
 import type { PolicySnapshot, TrustedDomain, TrustedIssuer } from '../../src/core/policy/snapshot.ts';
 import { parseSubjectTemplate } from '../../src/core/policy/subject-template.ts';
 import { Secret } from '../../src/core/secret.ts';
@@ -70,6 +73,7 @@ export function trusting(...trusted: readonly (TrustedIssuer | TrustedDomain)[])
     documents: [],
     warnings: [],
     issuers,
+    observedIssuers: new Set(),
     trustDomains,
     resourcesByAudience: new Map(),
     grantsFor: () => [],
@@ -102,4 +106,10 @@ export function verifierFor(...trusted: readonly (TrustedIssuer | TrustedDomain)
   const policy = trusting(...trusted);
   return (token, lane, { declaredType, nowMillis = testNowMillis } = {}) =>
     verify(credential(token, lane, declaredType), policy, nowMillis);
+}
+
+export function issuerCondition(source: string): Condition {
+  const condition = compileCondition(source, 'Issuer');
+  if (typeof condition === 'string') throw new Error(condition);
+  return condition;
 }

@@ -24,6 +24,8 @@ export interface SoftwareKeysConfig {
   readonly life: KeyLife;
   /** What the policy in force asks for; each has keys after the next refresh. */
   readonly algorithms: () => readonly TokenAlgorithm[];
+  /** When what `keyStore.list` gave last was true, in milliseconds since the epoch; now by default. */
+  readonly readAt?: (() => number) | undefined;
 }
 
 interface OpenedKey {
@@ -39,7 +41,7 @@ type Replan = (keys: readonly StoredKey[], nowMillis: number) => readonly Stored
  * stored key does not decrypt. A failed `refresh` leaves the ring as it was: it goes on with the plan that it knows.
  */
 export async function openSoftwareKeys(config: SoftwareKeysConfig): Promise<TurningKeyRing> {
-  const { keyStore, keyEncryptionKey, clock, life, algorithms } = config;
+  const { keyStore, keyEncryptionKey, clock, life, algorithms, readAt = clock.now } = config;
   requireKeyEncryptionKey(keyEncryptionKey);
   let opened: readonly OpenedKey[] = [];
   let refreshedAt = clock.now();
@@ -63,13 +65,18 @@ export async function openSoftwareKeys(config: SoftwareKeysConfig): Promise<Turn
       const made = await Promise.all(
         first.missing.map(({ algorithm }) => generate(algorithm, keyEncryptionKey, nowMillis)),
       );
-      stored = await keyStore.change((keys) => {
+      const change = keyStore.change((keys) => {
         const { keys: planned, missing } = plan(keys);
         return withStates([...planned, ...fill(missing, made)], nowMillis);
       });
+      // A start with keys that are known, and a plan that cannot be written now, is better than none.
+      stored = await change.catch((error) => {
+        if (opened.length > 0 || stored.length === 0) throw error;
+        return stored;
+      });
     }
     opened = open(stored, opened, keyEncryptionKey);
-    refreshedAt = nowMillis;
+    refreshedAt = Math.min(readAt(), nowMillis);
   }
 
   const storedKeys = () => opened.map(({ stored }) => stored);

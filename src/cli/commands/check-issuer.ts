@@ -5,8 +5,8 @@ import type { CliDependencies } from '../dependencies.ts';
 import { CommandFailure, type ExitCode, exitCodes } from '../exit.ts';
 import { explainProblem } from '../explain-problem.ts';
 import { createPaint, type Paint, plain, plainJson } from '../paint.ts';
+import { readCredential } from '../read-credential.ts';
 import { sentenceOf } from '../reason-sentences.ts';
-import { readCredential } from './token.ts';
 
 export interface CheckIssuerOptions {
   readonly json?: boolean;

@@ -12,7 +12,7 @@ import { plain, plainJson } from '../paint.ts';
 import { discoverIssuer } from '../platform-credential.ts';
 import { readServerUrl } from '../server.ts';
 import { signIn } from '../sign-in.ts';
-import { refusalOf } from './token.ts';
+import { refusalOf } from '../token-refusal.ts';
 
 export interface LoginOptions {
   readonly provider: string;

@@ -1,13 +1,14 @@
-/** `mintmark token`: the reference client in its simplest form, one POST to `/api/v1/token`. */
+/** `mintmark token`: the reference client in its simplest form, one POST to `/api/v1/token`, or to the token endpoint. */
 import { z } from 'zod';
-import { paths } from '../../core/discovery.ts';
+import { grantTypes, paths } from '../../core/discovery.ts';
 import { isJsonObject } from '../../core/json.ts';
 import { send } from '../admin-client.ts';
 import type { CliDependencies } from '../dependencies.ts';
 import { CommandFailure, type ExitCode, exitCodes, usageFailure } from '../exit.ts';
-import { plain } from '../paint.ts';
-import { platformCredential } from '../platform-credential.ts';
+import { type PlatformCredential, platformCredential } from '../platform-credential.ts';
+import { readCredential } from '../read-credential.ts';
 import { readServerUrl } from '../server.ts';
+import { refusalOf } from '../token-refusal.ts';
 
 export interface TokenOptions {
   readonly audience?: string;
@@ -23,20 +24,14 @@ export interface TokenOptions {
 }
 
 const tokenSchema = z.looseObject({ access_token: z.string() });
-const refusalSchema = z.looseObject({
-  error: z.string(),
-  error_description: z.string().optional(),
-  request_id: z.string().optional(),
-});
 
 /** Prints the token alone, so that a script can use it. Exit code 1 where it is refused. */
 export async function token(dependencies: CliDependencies, options: TokenOptions): Promise<ExitCode> {
   const { out } = dependencies;
-  const credential = await credentialOf(dependencies, options);
-  const response = await send(dependencies, `${readServerUrl(dependencies)}${paths.agentlessToken}`, {
+  const { path, ...request } = requestOf(await credentialOf(dependencies, options), options);
+  const response = await send(dependencies, `${readServerUrl(dependencies)}${path}`, {
     method: 'POST',
-    headers: { authorization: `Bearer ${credential}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ audience: options.audience, scope: options.scope }),
+    ...request,
   });
   const body: unknown = await response.json().catch(() => undefined);
   const answer = tokenSchema.safeParse(body);
@@ -49,39 +44,42 @@ export async function token(dependencies: CliDependencies, options: TokenOptions
   return exitCodes.done;
 }
 
-function credentialOf(dependencies: CliDependencies, options: TokenOptions): Promise<string> {
+function requestOf({ credential, subjectTokenType }: PlatformCredential, options: TokenOptions) {
+  const { audience, scope } = options;
+  if (subjectTokenType === undefined) {
+    return {
+      path: paths.agentlessToken,
+      headers: { authorization: `Bearer ${credential}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ audience, scope }),
+    };
+  }
+  const form = new URLSearchParams({
+    grant_type: grantTypes.tokenExchange, // RFC 8693 §2.1
+    subject_token_type: subjectTokenType,
+    subject_token: credential,
+    ...(audience === undefined ? {} : { audience }),
+    ...(scope === undefined ? {} : { scope }),
+  });
+  return {
+    path: paths.token,
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: form.toString(),
+  };
+}
+
+async function credentialOf(
+  dependencies: CliDependencies,
+  options: TokenOptions,
+): Promise<PlatformCredential> {
   const { credentialFile, platform } = options;
   if (platform !== undefined && credentialFile === undefined) {
     return platformCredential(dependencies, { ...options, platform });
   }
-  if (platform === undefined && credentialFile !== undefined)
-    return readCredential(dependencies, credentialFile);
-  throw usageFailure('token needs one of --platform and --credential-file');
-}
-
-export async function readCredential(dependencies: CliDependencies, path: string): Promise<string> {
-  const read = path === '-' ? dependencies.readStandardInput() : dependencies.readTextFile(path);
-  const text = await read.catch(() => {
-    throw usageFailure(`the credential cannot be read: ${path}`);
-  });
-  const credential = text.trim();
-  if (!/^[\x21-\x7e]+$/.test(credential)) {
-    throw usageFailure(
-      `${path === '-' ? 'standard input' : path} holds no credential: it must be one token, and nothing else`,
-    );
+  if (platform === undefined && credentialFile !== undefined) {
+    const credential = await readCredential(dependencies, credentialFile);
+    return { credential, subjectTokenType: undefined };
   }
-  return credential;
-}
-
-/** The server's refusal, with its request id; never the token. */
-export function refusalOf(status: number, body: unknown): CommandFailure {
-  const refusal = refusalSchema.safeParse(body);
-  if (!refusal.success) return new CommandFailure(`the server answered ${status}, and not as Mintmark does`);
-  const { error, error_description: description, request_id: requestId } = refusal.data;
-  const said = plain(description === undefined ? error : `${error}: ${description}`);
-  const hint =
-    requestId === undefined ? '' : `\nAn admin can read the whole reason: mintmark why ${plain(requestId)}`;
-  return new CommandFailure(`${said}${hint}`, { body: refusal.data });
+  throw usageFailure('token needs one of --platform and --credential-file');
 }
 
 /** The claims, unverified: whoever trusts a token verifies it against the published keys instead. */

@@ -18,7 +18,7 @@ export function checkAdminGrant(
       `could cover identities that nobody has looked at: name each admin by spiffeId on ${adminResourceName}`,
     );
   }
-  for (const field of ['set', 'copy'] as const) {
+  for (const field of ['set', 'copy', 'allowRequested'] as const) {
     if (Object.keys(claims[field]).length === 0) continue;
     report(['claims', field], `the admin API reads no such claim: leave it out on ${adminResourceName}`);
   }
@@ -31,7 +31,8 @@ export function checkAdminGrant(
 }
 
 /**
- * What the policy in force gives this identity on the admin API; nothing where no Issuer or TrustDomain vouches for it
+ * What the policy in force gives this identity on the admin API, conditions aside, which were asked when the token was minted;
+ * nothing where no Issuer or TrustDomain vouches for it
  * any more, so that a source of identities that is taken away takes its admins along.
  */
 export function grantedAdminScopes(
@@ -48,9 +49,11 @@ export function grantedAdminScopes(
   return new Set(adminScopes.filter((scope) => scopes.includes(scope)));
 }
 
-/** Whether some identity can change everything here for good: a grant that ends only puts the lock-out off. */
+/** Whether some identity can change everything here for good: a grant that ends or has a condition may be none when it is needed. */
 export function isAdminLeft(policy: PolicySnapshot, ownTrustDomain: string): boolean {
-  const lasting = adminGrantsOf(policy).filter(({ notAfter }) => notAfter === undefined);
+  const lasting = adminGrantsOf(policy).filter(
+    ({ notAfter, condition }) => notAfter === undefined && condition === undefined,
+  );
   const holdersOf = (scope: AdminScope) =>
     new Set(lasting.filter(({ scopes }) => scopes.has(scope)).flatMap(namesOf));
   const writers = holdersOf('policy:write');
@@ -61,7 +64,8 @@ export function isAdminLeft(policy: PolicySnapshot, ownTrustDomain: string): boo
 
 function adminGrantsOf(policy: PolicySnapshot): readonly Grant[] {
   const resource = [...policy.resourcesByAudience.values()].find(({ name }) => name === adminResourceName);
-  return resource === undefined ? [] : policy.grantsOn(resource, Number.POSITIVE_INFINITY);
+  if (resource === undefined) return [];
+  return policy.grantsOn(resource, Number.POSITIVE_INFINITY).filter(({ isObserved }) => !isObserved);
 }
 
 function namesOf({ subjects }: Grant): readonly string[] {
@@ -73,7 +77,8 @@ function isVouchedFor(policy: PolicySnapshot, spiffeId: string, ownTrustDomain: 
   if (id === undefined) return false;
   const trustDomain = trustDomainOf(id);
   if (trustDomain !== ownTrustDomain) return policy.trustDomains.has(trustDomain);
-  return [...policy.issuers.values()].flat().some(({ subject }) => {
+  return [...policy.issuers.values()].flat().some(({ subject, isObserved }) => {
+    if (isObserved) return false;
     const ownPart = subject.leadingSegments.join('/');
     return id.startsWith(`spiffe://${trustDomain}/${ownPart}/`);
   });

@@ -26,6 +26,7 @@ export function adminResource(issuer: string): Resource {
   return {
     name: adminResourceName,
     audience: adminAudience(issuer),
+    extraAudiences: [],
     scopes: new Set(adminScopes),
     tokenLifetimeSeconds: adminTokenLifetimeSeconds,
     signingAlgorithm: 'ES256',

@@ -2,12 +2,14 @@
 
 import { adminResource } from './admin-resource.ts';
 import { checkDocuments } from './check.ts';
+import { compileConditions } from './conditions.ts';
+import { checkExtraAudiences } from './extra-audiences.ts';
 import { byName, indexGrants } from './grant-index.ts';
 import { compileGrants } from './grants.ts';
 import { compileIssuers } from './issuers.ts';
 import { refuseOpposedClaims } from './opposed-claims.ts';
 import { collectProblems } from './problems.ts';
-import { compileResources } from './resources.ts';
+import { compileResources, ownAudiences } from './resources.ts';
 import type { PolicyContext, PolicySnapshot } from './snapshot.ts';
 import { type PolicySource, storedFromSources } from './source.ts';
 import { compileTrustDomains } from './trust-domains.ts';
@@ -23,9 +25,11 @@ export function compilePolicy(
   const written = compileResources(checked.resources, context, problems);
   const resources = [...written, adminResource(context.issuer)];
   const trustDomains = compileTrustDomains(checked.trustDomains, context, problems);
-  const issuers = compileIssuers(checked.issuers, context, problems);
-  const grants = compileGrants(checked, resources, context, problems).sort(byName);
+  const conditions = compileConditions(checked, context.platforms, problems);
+  const issuers = compileIssuers(checked.issuers, context, conditions, problems);
+  const grants = compileGrants(checked, resources, conditions, context, problems).sort(byName);
   refuseOpposedClaims(checked.grants, problems);
+  checkExtraAudiences(checked.resources, ownAudiences(context), problems);
   problems.throwIfAny();
 
   const grantsByResource = Map.groupBy(grants, (grant) => grant.resource.name);
@@ -38,6 +42,7 @@ export function compilePolicy(
     documents: storedFromSources(sources),
     warnings: problems.warnings(),
     issuers: Map.groupBy(issuers.sort(byName), (issuer) => issuer.issuerUrl),
+    observedIssuers: new Set(issuers.filter((issuer) => issuer.isObserved).map(({ name }) => name)),
     trustDomains: new Map(trustDomains.map((domain) => [domain.name, domain])),
     resourcesByAudience: new Map(resources.map((resource) => [resource.audience, resource])),
     grantsFor: (identity, resource) => indexByResource.get(resource.name)?.find(identity) ?? [],

@@ -80,6 +80,9 @@ const bundleSchema = z
     },
   );
 
+const conditionSchema = z.string().min(1).max(2048);
+const modeSchema = z.enum(['enforce', 'observe']).default('enforce');
+
 const issuerSpecSchema = z.strictObject({
   platform: z.string(),
   issuer: z.string().min(1).max(2048),
@@ -90,6 +93,8 @@ const issuerSpecSchema = z.strictObject({
   maxTokenAge: durationSchema.optional(),
   acknowledgeReplayable: z.boolean().optional(),
   replay: z.enum(['allow', 'once']).default('allow'),
+  condition: conditionSchema.optional(),
+  mode: modeSchema,
   auditClaims: z.array(z.string()).optional(),
 });
 
@@ -102,6 +107,7 @@ const trustDomainSpecSchema = z.strictObject({
 
 const resourceSpecSchema = z.strictObject({
   audience: z.string().min(1).max(2048),
+  extraAudiences: z.array(z.string().min(1).max(2048)).max(8).default([]),
   scopes: z.array(scopeSchema).default([]),
   tokenLifetime: durationSchema.default(600),
   signingAlg: z
@@ -117,6 +123,7 @@ const scalarsSchema = z.union([claimValueSchema, z.array(claimValueSchema)]);
 const grantClaimsSchema = z.strictObject({
   set: z.record(z.string(), z.union([scalarsSchema, z.record(z.string(), scalarsSchema)])).default({}),
   copy: z.record(z.string(), z.string()).default({}),
+  allowRequested: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
 });
 
 const subjectSchema = z
@@ -134,12 +141,14 @@ const subjectSchema = z
 const grantSpecSchema = z.strictObject({
   subjects: z.array(subjectSchema).min(1, 'a grant without subjects would be for nobody: name at least one'),
   acknowledgeWide: z.boolean().default(false),
+  condition: conditionSchema.optional(),
+  mode: modeSchema,
   resource: z.string(),
   scopes: z.array(scopeSchema).default([]),
   defaultScopes: z.array(scopeSchema).default([]),
   maxTokenLifetime: durationSchema.optional(),
   default: z.boolean().default(false),
-  claims: grantClaimsSchema.default({ set: {}, copy: {} }),
+  claims: grantClaimsSchema.default({ set: {}, copy: {}, allowRequested: {} }),
   notAfter: z.iso.datetime({ offset: true }).optional(),
 });
 

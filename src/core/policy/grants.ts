@@ -4,13 +4,15 @@ import { isTrustDomainName, parseSpiffeId, trustDomainOf } from '../spiffe-id.ts
 import { checkAdminGrant } from './admin-grants.ts';
 import { adminResourceName } from './admin-resource.ts';
 import type { Checked, CheckedPolicy } from './check.ts';
+import type { Condition } from './condition.ts';
+import type { Conditions } from './conditions.ts';
 import type { GrantDocument } from './document.ts';
-import { checkGrantClaims } from './grant-claims.ts';
+import { compileGrantClaims } from './grant-claims.ts';
 import { quote, suggest } from './nearest-word.ts';
 import type { Problems } from './problems.ts';
-import type { Grant, PolicyContext, Resource, Subject } from './snapshot.ts';
+import type { Grant, PolicyContext, RequestedClaim, Resource, Subject } from './snapshot.ts';
 import type { FieldPath } from './source.ts';
-import { compileWorkloadPattern, maxPatternsPerTrustDomain } from './workload-pattern.ts';
+import { compileWorkloadPattern, maxTrustDomainProgramSize } from './workload-pattern.ts';
 
 type Report = (path: FieldPath, message: string) => void;
 type SubjectEntry = GrantDocument['spec']['subjects'][number];
@@ -23,31 +25,35 @@ const maxSpiffeIdBytes = 2048; // SPIFFE-ID §2.3
 export function compileGrants(
   policy: CheckedPolicy,
   resources: readonly Resource[],
+  conditions: Conditions,
   context: PolicyContext,
   problems: Problems,
 ): Grant[] {
   const resourceByName = new Map(resources.map((resource) => [resource.name, resource]));
-  const patternCounts = new Map<string, number>();
+  const patternSizes = new Map<string, number>();
+  const schemas = new Map<string, RequestedClaim>();
   return policy.grants.flatMap((entry) => {
-    const grant = compileGrant(entry, policy, resourceByName, context, problems);
-    if (grant !== undefined) countPatterns(grant, entry, patternCounts, problems);
+    const condition = conditions.byDocument.get(entry.document);
+    const grant = compileGrant(entry, policy, resourceByName, { condition, schemas }, context, problems);
+    if (grant !== undefined) addUpPatterns(grant, entry, patternSizes, problems);
     return grant === undefined ? [] : [grant];
   });
 }
 
-function countPatterns(
+function addUpPatterns(
   grant: Grant,
   { source }: Checked<GrantDocument>,
-  counts: Map<string, number>,
+  sizes: Map<string, number>,
   problems: Problems,
 ): void {
   for (const subject of grant.subjects) {
     if (!('pattern' in subject)) continue;
-    const { trustDomain } = subject.compiled;
-    const count = (counts.get(trustDomain) ?? 0) + 1;
-    counts.set(trustDomain, count);
-    if (count === maxPatternsPerTrustDomain + 1) {
-      const message = `hold more than ${maxPatternsPerTrustDomain} patterns for ${quote(trustDomain)}, the other grants' included: each is tried at every request of its workloads, so use prefix or spiffeId`;
+    const { trustDomain, programSize } = subject.compiled;
+    const before = sizes.get(trustDomain) ?? 0;
+    const size = before + programSize;
+    sizes.set(trustDomain, size);
+    if (before <= maxTrustDomainProgramSize && size > maxTrustDomainProgramSize) {
+      const message = `make the patterns for ${quote(trustDomain)}, the other grants' included, larger than ${maxTrustDomainProgramSize} RE2 instructions: each is tried at every request of its workloads, so use prefix or spiffeId`;
       problems.add(source, ['spec', 'subjects'], message);
     }
   }
@@ -57,6 +63,10 @@ function compileGrant(
   { source, document }: Checked<GrantDocument>,
   policy: CheckedPolicy,
   resourceByName: ReadonlyMap<string, Resource>,
+  {
+    condition,
+    schemas,
+  }: { readonly condition: Condition | undefined; readonly schemas: Map<string, RequestedClaim> },
   context: PolicyContext,
   problems: Problems,
 ): Grant | undefined {
@@ -72,7 +82,7 @@ function compileGrant(
     report(['maxTokenLifetime'], 'must be at most 24h');
   }
 
-  checkGrantClaims(spec.claims, report);
+  const claims = compileGrantClaims(spec.claims, schemas, report);
   const scopes = new Set(spec.scopes);
   for (const [index, scope] of spec.defaultScopes.entries()) {
     if (!scopes.has(scope)) {
@@ -101,7 +111,9 @@ function compileGrant(
     defaultScopes: spec.defaultScopes,
     maxTokenLifetimeSeconds: spec.maxTokenLifetime,
     isDefault: spec.default,
-    claims: spec.claims,
+    claims,
+    condition,
+    isObserved: spec.mode === 'observe',
     notAfter: spec.notAfter === undefined ? undefined : Date.parse(spec.notAfter),
   };
 }

@@ -3,6 +3,7 @@
 import type { Platform } from '../platform.ts';
 import type { Checked } from './check.ts';
 import { isClaimPath } from './claim-path.ts';
+import type { Conditions } from './conditions.ts';
 import { findOverlaps } from './disjoint-issuers.ts';
 import type { IssuerDocument, ManagedBy } from './document.ts';
 import { inlineKeysProblems } from './inline-keys.ts';
@@ -28,11 +29,12 @@ const maxTokenAgeSeconds = 7 * 86_400;
 export function compileIssuers(
   checked: readonly Checked<IssuerDocument>[],
   context: PolicyContext,
+  conditions: Conditions,
   problems: Problems,
 ): TrustedIssuer[] {
   const compiled = checked.flatMap((entry) => {
     const report: Report = (path, message) => problems.add(entry.source, ['spec', ...path], message);
-    const issuer = compileIssuer(entry.document, context, entry.source.managedBy, report);
+    const issuer = compileIssuer(entry.document, conditions, context, entry.source.managedBy, report);
     for (const { path, message } of issuer === undefined ? [] : issuerWarnings(entry.document.spec, issuer)) {
       problems.warn(entry.source, ['spec', ...path], message);
     }
@@ -54,6 +56,7 @@ export function compileIssuers(
 
 function compileIssuer(
   document: IssuerDocument,
+  conditions: Conditions,
   context: PolicyContext,
   managedBy: ManagedBy,
   report: Report,
@@ -84,7 +87,13 @@ function compileIssuer(
     path,
     values: Array.isArray(value) ? value : [value],
   }));
-  const named = [...new Set([...subject.claimPaths, ...require.map(({ path }) => path)])];
+  const condition = conditions.byDocument.get(document);
+  const named = new Set([
+    ...subject.claimPaths,
+    ...require.map(({ path }) => path),
+    ...(condition?.claimPaths ?? []),
+    ...conditions.grantClaimPaths,
+  ]);
   return {
     name: metadata.name,
     issuerUrl: spec.issuer,
@@ -93,9 +102,11 @@ function compileIssuer(
     keys: spec.keys,
     subject,
     require,
+    condition,
+    isObserved: spec.mode === 'observe',
     maxTokenAgeSeconds: spec.maxTokenAge,
     once: spec.replay === 'once' || platform.isOneTime === true,
-    auditClaims: spec.auditClaims ?? named.filter((path) => !isPersonalClaim(path)),
+    auditClaims: spec.auditClaims ?? [...named].filter((path) => !isPersonalClaim(path)),
   };
 }
 

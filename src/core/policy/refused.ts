@@ -23,7 +23,7 @@ export class PolicyRefused extends Error {
 }
 
 const lastAdminSentence =
-  'nobody could change the policy any more, since the bootstrap token is off: keep a grant on mintmark-admin without notAfter that gives policy:write and policy:admin to an identity for which an Issuer or TrustDomain here vouches';
+  'nobody could change the policy any more, since the bootstrap token is off: keep a grant on mintmark-admin without notAfter or condition that gives policy:write and policy:admin to an identity for which an Issuer or TrustDomain here vouches';
 
 /** A change after which nobody could change the policy any more. */
 export class LastAdminRemoved extends PolicyRefused {

@@ -7,6 +7,11 @@ import { type Problems, placeOf } from './problems.ts';
 import type { PolicyContext, Resource } from './snapshot.ts';
 import type { PolicySource } from './source.ts';
 
+/** Where Mintmark itself takes tokens. */
+export function ownAudiences({ issuer, tokenEndpoint }: PolicyContext): readonly string[] {
+  return [issuer, tokenEndpoint, adminAudience(issuer)];
+}
+
 const maxLifetimeSeconds = 86_400;
 
 /** The resources as compiled; what is wrong with any goes to `problems`. */
@@ -18,7 +23,7 @@ export function compileResources(
   const byAudience = new Map<string, PolicySource>();
   return checked.map(({ source, document }) => {
     const { name } = document.metadata;
-    const { audience, scopes, tokenLifetime, signingAlg } = document.spec;
+    const { audience, extraAudiences, scopes, tokenLifetime, signingAlg } = document.spec;
     if (name === adminResourceName) {
       problems.add(source, ['metadata', 'name'], `${adminResourceName} is built in: choose another name`);
     }
@@ -43,6 +48,7 @@ export function compileResources(
     return {
       name,
       audience,
+      extraAudiences,
       scopes: new Set(scopes),
       tokenLifetimeSeconds: tokenLifetime,
       signingAlgorithm: signingAlg,

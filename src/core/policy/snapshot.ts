@@ -1,8 +1,9 @@
 /** The policy as the exchange uses it: compiled, immutable, indexed; swapped whole when its revision changes. */
 import type { TokenAlgorithm } from '../algorithm.ts';
 import type { IdentityFields } from '../identity.ts';
-import type { JsonObject } from '../json.ts';
+import type { Json, JsonObject } from '../json.ts';
 import type { Platform } from '../platform.ts';
+import type { Condition } from './condition.ts';
 import type { IssuerDocument, StoredDocument, TrustDomainDocument } from './document.ts';
 import type { PolicyProblem } from './refused.ts';
 import type { SubjectTemplate } from './subject-template.ts';
@@ -11,6 +12,8 @@ import type { WorkloadPattern } from './workload-pattern.ts';
 export interface Resource {
   readonly name: string;
   readonly audience: string;
+  /** Further values of `aud`, after the audience. */
+  readonly extraAudiences: readonly string[];
   readonly scopes: ReadonlySet<string>;
   readonly tokenLifetimeSeconds: number;
   readonly signingAlgorithm: TokenAlgorithm;
@@ -25,6 +28,9 @@ export interface Grant {
   readonly maxTokenLifetimeSeconds: number | undefined;
   readonly isDefault: boolean;
   readonly claims: GrantClaims;
+  readonly condition: Condition | undefined;
+  /** Whether it is only recorded what it would give. */
+  readonly isObserved: boolean;
   /** Milliseconds since the epoch. */
   readonly notAfter: number | undefined;
 }
@@ -34,6 +40,13 @@ export interface GrantClaims {
   readonly set: JsonObject;
   /** Claim paths in the verified claims, by the name that the token gives them. */
   readonly copy: Readonly<Record<string, string>>;
+  /** What a caller may add, by name. */
+  readonly allowRequested: ReadonlyMap<string, RequestedClaim>;
+}
+
+/** Accepts or refuses the value of a claim that a caller asks for, in time that is linear in its size. */
+export interface RequestedClaim {
+  accepts(value: Json): boolean;
 }
 
 export type Subject =
@@ -54,6 +67,9 @@ export interface TrustedIssuer {
     readonly path: string;
     readonly values: readonly (string | number | boolean)[];
   }[];
+  readonly condition: Condition | undefined;
+  /** Whether its tokens are verified and recorded, and refused. */
+  readonly isObserved: boolean;
   readonly maxTokenAgeSeconds: number | undefined;
   readonly once: boolean;
   readonly auditClaims: readonly string[];
@@ -76,6 +92,8 @@ export interface PolicySnapshot {
   readonly warnings: readonly PolicyProblem[];
   /** Issuer documents by the exact `iss` string; several may share one. */
   readonly issuers: ReadonlyMap<string, readonly TrustedIssuer[]>;
+  /** Names of the Issuer documents whose tokens are only recorded. */
+  readonly observedIssuers: ReadonlySet<string>;
   readonly trustDomains: ReadonlyMap<string, TrustedDomain>;
   readonly resourcesByAudience: ReadonlyMap<string, Resource>;
   /** Grants of this resource whose subjects match; cost does not grow with the number of grants. */

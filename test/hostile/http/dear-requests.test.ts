@@ -1,7 +1,7 @@
 /** Small requests of strangers that would buy much work, or an error that looks like the server's own. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tellStory } from '../../http/token/story.ts';
-import { newAddress, openHouse, postForm, type TestHouse } from '../../support/house.ts';
+import { newAddress, openHouse, postForm, type TestHouse, testAdminToken } from '../../support/house.ts';
 import { expectRefused } from './refused.ts';
 
 let house: TestHouse;
@@ -30,10 +30,10 @@ describe('POST /api/v1/token', () => {
   });
 
   // A recursive schema overflows the stack, which would be a 500 that anyone can cause.
-  it.each([100, 5_000, 30_000])('refuses claims nested %i deep as it refuses any claim', async (depth) => {
+  it.each([100, 5_000, 30_000])('refuses claims nested %i deep before it looks at them', async (depth) => {
     const nested = `${'['.repeat(depth)}${']'.repeat(depth)}`;
     const response = await askAgentless(`{"additional_claims":{"deep":${nested}}}`);
-    await expectRefused(house, response, { ...malformed, reason: 'request.claim_not_allowed' }, [svid]);
+    await expectRefused(house, response, malformed, [svid]);
   });
 
   // Each wrong entry would become an issue of the schema: 30 ms of every caller's time for one request.
@@ -44,11 +44,46 @@ describe('POST /api/v1/token', () => {
   });
 
   it('refuses a member name that would reach into every object', async () => {
-    for (const name of ['__proto__', 'constructor']) {
+    for (const [name, reason] of [
+      ['__proto__', 'request.malformed'],
+      ['constructor', 'request.unknown_parameter'],
+    ] as const) {
       const response = await askAgentless(`{"${name}":{"prototype":{"audience":"alpha"}}}`);
-      await expectRefused(house, response, malformed, [svid]);
+      await expectRefused(house, response, { ...malformed, reason }, [svid]);
     }
     expect({}).not.toHaveProperty('audience');
+  });
+});
+
+describe('a JSON body', () => {
+  const twice = [
+    ['audience', '{"audience":"alpha","audience":"alpha"}'],
+    ['an escaped audience', '{"audience":"alpha","audienc\\u0065":"beta"}'],
+    ['a member within a member', '{"audience":"alpha","additional_claims":{"a":1,"a":1}}'],
+  ];
+  it.each(twice)('of a token request is refused where it names %s twice', async (_what, payload) => {
+    await expectRefused(house, await askAgentless(payload), malformed, [svid]);
+  });
+
+  it('of a token request may begin with a byte order mark', async () => {
+    expect((await askAgentless('\ufeff{"audience":"alpha"}')).statusCode).toBe(200);
+  });
+
+  it('of an admin is refused where it names a member twice, and changes nothing', async () => {
+    const put = (payload: string) =>
+      house.app.inject({
+        method: 'PUT',
+        url: '/admin/v1/policy?dryRun=true',
+        headers: { authorization: `Bearer ${testAdminToken}`, 'content-type': 'application/json' },
+        payload,
+      });
+    expect((await put('{"documents":[]}')).statusCode).toBe(200);
+    const response = await put('{"documents":[],"documents":[]}');
+    expect([response.statusCode, response.json().type]).toEqual([
+      400,
+      'urn:mintmark:problem:malformed-request',
+    ]);
+    expect(await house.eventOf(response.json().request_id)).toMatchObject({ reason: 'request.malformed' });
   });
 });
 
@@ -82,7 +117,7 @@ describe('what nobody asked for', () => {
     ['QUERY', '/oauth/token', '{'],
     ['GET', '/%zz?client_assertion=canary-in-the-url', undefined],
     ['POST', '/oauth/token%zz?client_assertion=canary-in-the-url', '{}'],
-    ['GET', `/admin/v1/audit-events/${'canary-in-the-url'.repeat(12)}`, undefined],
+    ['GET', `/admin/v1/audit-events/${'canary-in-the-url'.repeat(16)}`, undefined],
   ] as const)('%s %.30s is the caller’s failure, quoted nowhere', async (method, url, payload) => {
     const response = await house.app.inject({
       method: method as 'GET',

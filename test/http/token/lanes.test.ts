@@ -4,7 +4,7 @@ import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newAddress, openHouse, postForm, type TestHouse, testTokenEndpoint } from '../../support/house.ts';
 import { testNowSeconds } from '../../support/tokens.ts';
-import { tellStory } from './story.ts';
+import { orders, tellStory } from './story.ts';
 
 const assertionType = (name: string) => `urn:ietf:params:oauth:client-assertion-type:${name}`;
 const tokenType = (name: string) => `urn:ietf:params:oauth:token-type:${name}`;
@@ -12,14 +12,19 @@ const tokenType = (name: string) => `urn:ietf:params:oauth:token-type:${name}`;
 interface Asked {
   readonly audience?: string;
   readonly scope?: string;
+  readonly additional_claims?: Readonly<Record<string, unknown>>;
 }
 
 type Send = (house: TestHouse, token: string, asked: Asked) => ReturnType<typeof postForm>;
 
 const form =
   (parameters: (token: string) => Record<string, string>): Send =>
-  (house, token, asked) =>
-    postForm(house.app, { ...parameters(token), ...asked });
+  (house, token, { additional_claims: claims, ...asked }) =>
+    postForm(house.app, {
+      ...parameters(token),
+      ...asked,
+      ...(claims === undefined ? {} : { additional_claims: JSON.stringify(claims) }),
+    });
 
 const lanes: Record<string, { send: Send; admits: 'any' | 'svid' }> = {
   'client assertion, jwt-bearer': {
@@ -84,12 +89,27 @@ const lanes: Record<string, { send: Send; admits: 'any' | 'svid' }> = {
   },
 };
 
+const subjects = [{ spiffeId: orders }, { issuer: 'cluster' }];
+const askable = [
+  {
+    apiVersion: 'mintmark/v1',
+    kind: 'Grant',
+    metadata: { name: 'askable' },
+    spec: {
+      subjects,
+      resource: 'alpha',
+      scopes: ['alpha'],
+      claims: { allowRequested: { order_id: { type: 'string', maxLength: 8, pattern: '^[a-z0-9]+$' } } },
+    },
+  },
+];
+
 describe('lanes', () => {
   let house: TestHouse;
   let story: Awaited<ReturnType<typeof tellStory>>;
   beforeAll(async () => {
     story = await tellStory();
-    house = await openHouse(story.documents);
+    house = await openHouse([...story.documents, ...askable]);
   });
   afterAll(() => house.close());
 
@@ -97,6 +117,7 @@ describe('lanes', () => {
     {
       audience: fc.constantFrom('alpha', 'beta', 'gamma'),
       scope: fc.constantFrom('alpha', 'profile alpha', 'email', 'beta'),
+      additional_claims: fc.constantFrom({}, { order_id: 'a1' }, { order_id: 'A1' }, { other: 'a1' }),
     },
     { requiredKeys: [] },
   );
@@ -107,6 +128,7 @@ describe('lanes', () => {
   it('agree on who asks and what they get, or on the refusal', async () => {
     const reasons = new Set<unknown>();
     let permitted = 0;
+    let added = 0;
     await fc.assert(
       fc.asyncProperty(kind, asked, remainingSeconds, badly, async (kind, asked, remainingSeconds, badly) => {
         const exp = badly === 'expired' ? testNowSeconds - 1 : testNowSeconds + remainingSeconds;
@@ -122,14 +144,25 @@ describe('lanes', () => {
           const body = response.json();
           if (response.statusCode === 200) {
             permitted++;
-            const { sub, client_id, aud, scope, iat, exp, iss } = decodeJwt(body.access_token);
+            const { sub, client_id, aud, scope, iat, exp, iss, order_id } = decodeJwt(body.access_token);
+            if (order_id !== undefined) added++;
             outcomes.add(
-              JSON.stringify({ sub, client_id, aud, scope, iat, exp, iss, expires: body.expires_in }),
+              JSON.stringify({
+                sub,
+                client_id,
+                aud,
+                scope,
+                iat,
+                exp,
+                iss,
+                order_id,
+                expires: body.expires_in,
+              }),
             );
           } else {
-            const { reason, identity, resource } = await house.eventOf(body.request_id);
+            const { reason, identity, resource, requested_claims } = await house.eventOf(body.request_id);
             reasons.add(reason);
-            outcomes.add(JSON.stringify({ reason, identity, resource }));
+            outcomes.add(JSON.stringify({ reason, identity, resource, requested_claims }));
           }
         }
         expect([...outcomes]).toHaveLength(1);
@@ -140,6 +173,9 @@ describe('lanes', () => {
     expect(reasons).toContain('policy.unknown_resource');
     expect(reasons).toContain('credential.signature_invalid');
     expect(reasons).toContain('credential.expired');
+    expect(reasons).toContain('request.claim_not_allowed');
+    expect(reasons).toContain('request.claim_invalid');
+    expect(added).toBeGreaterThan(5);
   });
 
   it('differ only in what a client assertion must be addressed to', async () => {

@@ -83,6 +83,13 @@ what was looked at, in order
 `);
   });
 
+  it('says which claims were asked for', () => {
+    const text = printEvent({ ...mutable, requested_claims: ['order_id', 'note'] }, noColour);
+    expect(text).toContain(
+      'asked for  https://inventory.test with scope items:write, adding order_id note\n',
+    );
+  });
+
   it('says what was given', () => {
     const text = printEvent(
       {

@@ -14,7 +14,14 @@ import {
   testNowMillis,
   testNowSeconds,
 } from '../../support/tokens.ts';
-import { credential, makeIssuer, ownIssuer, trusting, verifierOptions } from '../../support/tokens-policy.ts';
+import {
+  credential,
+  issuerCondition,
+  makeIssuer,
+  ownIssuer,
+  trusting,
+  verifierOptions,
+} from '../../support/tokens-policy.ts';
 import type { Vectors } from '../../support/tokens-vectors.ts';
 
 const keySets = openKeySets({
@@ -127,6 +134,20 @@ describe('steps', async () => {
       }),
     );
     expect(await failuresOf(token)).toHaveProperty('subject.0', 'credential.subject_unmappable');
+  });
+
+  it('say that the condition does not hold, and name no document whose condition does not', async () => {
+    const token = await signToken(key, kubernetesClaims('https://cluster.example', ownIssuer));
+    const condition = issuerCondition('claims["kubernetes.io"].namespace == "orders"');
+    const strict = makeIssuer({ ...cluster, name: 'strict', condition });
+    expect(await check(token, strict)).toMatchObject({ verdict: 'accepted', alsoAcceptedBy: [] });
+    const checked = await checkIssuer(new Secret(token), strict, trusting(strict), testNowMillis);
+    expect(checked).toMatchObject({ verdict: 'refused', reason: 'credential.condition_unmet' });
+    expect(checked.steps).toContainEqual({
+      name: 'condition',
+      reason: 'credential.condition_unmet',
+      detail: 'condition claims["kubernetes.io"].namespace == "orders": false',
+    });
   });
 
   it('name another document that accepts the token too', async () => {

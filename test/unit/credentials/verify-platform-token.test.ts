@@ -12,7 +12,13 @@ import {
   testNowMillis,
   testNowSeconds,
 } from '../../support/tokens.ts';
-import { makeIssuer, ownIssuer, type Present, verifierFor } from '../../support/tokens-policy.ts';
+import {
+  issuerCondition,
+  makeIssuer,
+  ownIssuer,
+  type Present,
+  verifierFor,
+} from '../../support/tokens-policy.ts';
 
 const issuerUrl = 'https://idp.example';
 const lanes = ['client_assertion', 'assertion', 'subject_token', 'bearer'] as const;
@@ -186,7 +192,54 @@ describe('a platform token', () => {
     });
   });
 
+  describe('under a condition', () => {
+    const under = (source: string) => ({ condition: issuerCondition(source) });
+
+    it('is accepted where it holds, and refused where it does not or where the claim is missing', async () => {
+      const fields = under('claims.ref.startsWith("refs/heads/")');
+      expect(await verify({ ref: 'refs/heads/main' }, fields)).toMatchObject({ issuer: 'idp' });
+      await expect(verify({ ref: 'canary' }, fields)).rejects.toMatchObject(
+        refusedWith('credential.condition_unmet', 'condition claims.ref.startsWith("refs/heads/"): false'),
+      );
+      await expect(verify({}, fields)).rejects.toMatchObject(
+        refusedWith(
+          'credential.condition_unmet',
+          'condition claims.ref.startsWith("refs/heads/"): claims.ref is missing',
+        ),
+      );
+    });
+
+    it('is asked after require and after the signature', async () => {
+      const fields = { ...under('claims.a == 1'), require: [{ path: 'team', values: ['r'] }] };
+      await expect(verify({ a: 2, team: 'x' }, fields)).rejects.toMatchObject(
+        refusedWith('credential.requirement_unmet'),
+      );
+      const forged = token({ a: 2, team: 'r' }, { ...otherKey, kid: key.kid });
+      await expect(verifierFor(issuer(fields))(await forged)).rejects.toMatchObject(
+        refusedWith('credential.signature_invalid'),
+      );
+    });
+
+    it('tells issuers apart that share an iss', async () => {
+      const present = verifierFor(
+        issuer({ name: 'red', ...under('claims.team == "r"') }),
+        issuer({ name: 'blue', ...under('claims.team != "r"') }),
+      );
+      expect(await present(await token({ team: 'r' }))).toMatchObject({ issuer: 'red' });
+      expect(await present(await token({ team: 'b' }))).toMatchObject({ issuer: 'blue' });
+      await expect(present(await token())).rejects.toMatchObject(refusedWith('credential.condition_unmet'));
+    });
+  });
+
   describe('with an iss that several issuers share', () => {
+    it('belongs to the one in force where another is only observed', async () => {
+      const trial = issuer({ name: 'trial', isObserved: true });
+      expect(await verifierFor(trial, issuer())(await token())).toMatchObject({ issuer: 'idp' });
+      expect(await verifierFor(trial)(await token())).toMatchObject({ issuer: 'trial' });
+      const twice = verifierFor(trial, issuer({ name: 'second', isObserved: true }));
+      await expect(twice(await token())).rejects.toMatchObject(refusedWith('credential.ambiguous_issuer'));
+    });
+
     const team = (name: string, value: string, signer = key) =>
       issuer({ name, keys: { jwks: jwksOf(signer) }, require: [{ path: 'team', values: [value] }] });
 

@@ -96,8 +96,11 @@ describe('the three grants', () => {
     expect(read({ ...bearer, resource: 'https://api.example/v1' }).audience).toBe('https://api.example/v1');
   });
 
-  it('takes an empty additional_claims', () => {
-    expect(read({ ...bearer, additional_claims: '{ }' }).credential.lane).toBe('assertion');
+  it('reads additional_claims, and an empty object as none', () => {
+    expect(read({ ...bearer, additional_claims: '{"a":{"b":[1]}}' }).additionalClaims).toEqual({
+      a: { b: [1] },
+    });
+    expect(read({ ...bearer, additional_claims: '{ }' }).additionalClaims).toBeUndefined();
   });
 });
 
@@ -174,10 +177,34 @@ describe('refusals', () => {
       'request.many_targets',
     ],
     [
-      'a claim of its own',
-      { ...bearer, additional_claims: '{"a":1}' },
+      'a claim whose name no grant can hold',
+      { ...bearer, additional_claims: '{"a b":1}' },
       'invalid_request',
       'request.claim_not_allowed',
+    ],
+    [
+      'claims that name one twice',
+      { ...bearer, additional_claims: '{"a":1,"\\u0061":1}' },
+      'invalid_request',
+      'request.malformed',
+    ],
+    [
+      'claims that are no object',
+      { ...bearer, additional_claims: '["a"]' },
+      'invalid_request',
+      'request.malformed',
+    ],
+    [
+      'claims that are no JSON',
+      { ...bearer, additional_claims: '{a}' },
+      'invalid_request',
+      'request.malformed',
+    ],
+    [
+      'more claims than a token may carry',
+      { ...bearer, additional_claims: JSON.stringify({ a: 'x'.repeat(4096) }) },
+      'invalid_request',
+      'request.claims_too_large',
     ],
     [
       'a client secret',

@@ -74,6 +74,12 @@ describe('a grant on mintmark-admin', () => {
       'the admin API reads no such claim: leave it out on mintmark-admin',
     ],
     [
+      'allowRequested:',
+      { more: '  claims: { allowRequested: { team: { type: string, maxLength: 8 } } }' },
+      'claims.allowRequested',
+      'the admin API reads no such claim: leave it out on mintmark-admin',
+    ],
+    [
       'default:',
       { more: '  default: true' },
       'default',
@@ -112,6 +118,10 @@ describe('the scopes that the policy in force gives', () => {
     expect(scopes([])).toEqual([]);
   });
 
+  it('are none where the grant is only observed', () => {
+    expect(scopes([{ scopes: 'policy:read', more: '  mode: observe' }])).toEqual([]);
+  });
+
   it('end with the grant', () => {
     const ending = [{ scopes: 'policy:read', more: '  notAfter: 2026-07-01T00:00:00Z' }];
     const end = Date.parse('2026-07-01T00:00:00Z');
@@ -144,6 +154,8 @@ describe('somebody who can change the policy', () => {
       'two identities have one scope each',
       [{ scopes: 'policy:write' }, { name: 'b', subjects: `{ spiffeId: ${job} }`, scopes: 'policy:admin' }],
     ],
+    ['the grant is only observed', [{ more: '  mode: observe' }]],
+    ['the grant has a condition', [{ more: '  condition: "true"' }]],
     ['the grant will end', [{ more: '  notAfter: 2099-01-01T00:00:00Z' }]],
     [
       'no issuer vouches for the identity',

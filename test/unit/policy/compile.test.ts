@@ -46,6 +46,7 @@ describe('compilePolicy', () => {
     expect(policy.resourcesByAudience.get('https://inventory.internal.example')).toEqual({
       name: 'inventory',
       audience: 'https://inventory.internal.example',
+      extraAudiences: [],
       scopes: new Set(['items:read', 'items:write']),
       tokenLifetimeSeconds: 600,
       signingAlgorithm: 'ES256',
@@ -98,6 +99,7 @@ describe('compilePolicy', () => {
       {
         name: 'mintmark-admin',
         audience: 'https://sts.example/admin/v1',
+        extraAudiences: [],
         scopes: new Set(adminScopes),
         tokenLifetimeSeconds: 600,
         signingAlgorithm: 'ES256',

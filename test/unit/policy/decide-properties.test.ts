@@ -116,6 +116,48 @@ describe('properties of decide', () => {
     expect(found).toBeGreaterThan(100);
   });
 
+  it('grants that are observed, or whose condition does not hold, decide as if they were not there', () => {
+    const frame = fc.constantFrom(
+      { counts: true, fields: {} },
+      { counts: true, fields: { condition: 'claims.n == 1' } },
+      { counts: false, fields: { condition: 'claims.n == 2' } },
+      { counts: false, fields: { condition: 'claims.missing != 1' } },
+      { counts: false, fields: { mode: 'observe' } },
+      { counts: false, fields: { mode: 'observe', condition: 'claims.n == 1' } },
+    );
+    const outcomeOf = (decision: Decision) =>
+      decision.permit
+        ? [
+            decision.scopes,
+            decision.lifetimeSeconds,
+            decision.resource.name,
+            decision.grants.map(({ name }) => name),
+          ]
+        : decision.reason;
+    const framed = fc.array(fc.tuple(grantSpec, frame), { maxLength: 12 });
+    let permitted = 0;
+    fc.assert(
+      fc.property(framed, caller, asked, (pairs, who, request) => {
+        const named = pairs.map(([spec, { counts, fields }], index) => ({
+          counts,
+          plain: document('Grant', `g${index}`, spec),
+          framed: document('Grant', `g${index}`, { ...spec, ...fields }),
+        }));
+        const all = compile([...base, ...named.map((entry) => entry.framed)]);
+        const counting = compile([
+          ...base,
+          ...named.filter(({ counts }) => counts).map(({ plain }) => plain),
+        ]);
+        const claimant = { ...who, claims: { n: 1 } };
+        const decision = decide(claimant, request, all, now);
+        expect(outcomeOf(decision)).toEqual(outcomeOf(decide(claimant, request, counting, now)));
+        if (decision.permit) permitted += 1;
+      }),
+      { numRuns: 1000 },
+    );
+    expect(permitted).toBeGreaterThan(20);
+  });
+
   it('a permit stays within the resource, the grants and every bound in time', () => {
     let permitted = 0;
     fc.assert(

@@ -145,6 +145,8 @@ describe('decide', () => {
           expected: 'default grants for exactly one resource',
           actual: 'billing, inventory',
         },
+        expect.objectContaining({ check: 'grant.subject', grant: 'payer-a', ok: true }),
+        expect.objectContaining({ check: 'grant.subject', grant: 'payer-b', ok: true }),
       ],
     });
     expect(decided({}, payer, now + 60_000)).toMatchObject({ permit: true, resource: { name: 'billing' } });

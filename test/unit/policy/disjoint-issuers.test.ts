@@ -12,6 +12,8 @@ const issuer = (fields: Fields, index: number): TrustedIssuer => ({
   platform: oidc,
   audiences: ['https://sts.example'],
   subject: parseSubjectTemplate('/a/{sub}', 'a'),
+  condition: undefined,
+  isObserved: false,
   maxTokenAgeSeconds: undefined,
   once: false,
   auditClaims: [],

@@ -22,11 +22,11 @@ describe('the schema of policy documents', () => {
     {
       title: 'a field of the language that this version does not know yet',
       part: '  maxTokenLifetime: 5m',
-      by: '  condition: claims.ref == "main"',
+      by: '  delegation: {}',
       document: 'Grant/orders',
-      field: 'spec.condition',
+      field: 'spec.delegation',
       message:
-        'unknown field "condition": known here: acknowledgeWide, claims, default, defaultScopes, maxTokenLifetime, notAfter, resource, scopes, subjects',
+        'unknown field "delegation": known here: acknowledgeWide, claims, condition, default, defaultScopes, maxTokenLifetime, mode, notAfter, resource, scopes, subjects',
     },
     {
       title: 'a wrong apiVersion',

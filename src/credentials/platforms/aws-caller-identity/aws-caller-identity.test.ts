@@ -13,6 +13,7 @@ import {
 import { testNowMillis, testNowSeconds } from '../../../../test/support/tokens.ts';
 import {
   credential,
+  issuerCondition,
   makeIssuer,
   ownIssuer,
   ownTrustDomain,
@@ -396,6 +397,17 @@ describe('documents', () => {
     });
     const refused = present(await tokenFor(role), { issuers: [other] });
     await expect(refused).rejects.toMatchObject({ reason: 'credential.requirement_unmet' });
+  });
+
+  it('refuses what the condition of the document does not hold for', async () => {
+    const under = (source: string) => ({
+      issuers: [makeIssuer({ ...own, condition: issuerCondition(source) })],
+    });
+    const found = await present(await tokenFor(role), under('has(claims.account)'));
+    expect(found.issuer).toBe('aws');
+    await expect(
+      present(await tokenFor(role), under('claims.account == "999999999999"')),
+    ).rejects.toMatchObject({ reason: 'credential.condition_unmet' });
   });
 
   it('finds the document among several, and refuses two that hold', async () => {

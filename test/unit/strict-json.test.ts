@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseStrictJson } from '../../../src/credentials/strict-json.ts';
+import { parseStrictJson } from '../../src/core/strict-json.ts';
 
 const names = (value: unknown): string[] =>
   typeof value !== 'object' || value === null

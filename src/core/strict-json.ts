@@ -1,5 +1,5 @@
 /** JSON in which every object names each member once (RFC 7519 §4, RFC 8259 §4): two readers must not see two documents. */
-import type { Json } from '../core/json.ts';
+import type { Json } from './json.ts';
 
 const maxDepth = 32;
 

@@ -1,0 +1,162 @@
+/** The policy and the signing keys as last read from the database, on disk, so that a replica can start while it is away. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type {
+  Clock,
+  KeyStore,
+  PolicyChange,
+  PolicyStore,
+  StoredKey,
+  StoredPolicy,
+} from '../../core/ports.ts';
+import type { Secret } from '../../core/secret.ts';
+import { type SealedFile, sealedFile } from './sealed-file.ts';
+
+export interface LastKnownOptions {
+  readonly folder: string;
+  readonly keyEncryptionKey: Secret<Uint8Array>;
+  readonly stores: { readonly policy: PolicyStore; readonly keys: KeyStore };
+  readonly clock: Clock;
+  /** How old a state may be that a replica starts from. */
+  readonly maxAgeSeconds?: number;
+  readonly log: (message: string, details: object) => void;
+}
+
+export interface LastKnown {
+  /** The stores, whose first reading falls back to the disk. */
+  readonly policy: PolicyStore;
+  readonly keys: KeyStore;
+  /** When what the keys' last reading gave was true, in milliseconds since the epoch. */
+  readonly keysReadAt: () => number;
+  /** Whether this process has not seen the database yet. */
+  readonly isFromDisk: () => boolean;
+}
+
+interface KeptKeys {
+  readonly at: number;
+  readonly policyRevision: number;
+  readonly keys: readonly (Omit<StoredKey, 'wrappedPrivateKey'> & { readonly wrappedPrivateKey: string })[];
+}
+
+const keepEveryMillis = 60_000;
+const daySeconds = 86_400;
+
+/**
+ * Policy goes to disk when its revision changes, keys with the time every minute. Both are sealed, and the private keys
+ * are encrypted as they are in the database. Only a process that never reached the database reads them.
+ */
+export async function openLastKnown(options: LastKnownOptions): Promise<LastKnown> {
+  const { folder, keyEncryptionKey, stores, clock, log, maxAgeSeconds = daySeconds } = options;
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const policyFile = sealedFile(join(folder, 'policy.ndjson'), keyEncryptionKey, 'policy');
+  const keysFile = sealedFile(join(folder, 'keys.json'), keyEncryptionKey, 'keys');
+  let policyRevision: number | undefined;
+  let keysText: string | undefined;
+  let keysKeptAt = 0;
+  let keysReadAt = clock.now();
+  let fromDisk = false;
+  let saving: Promise<void> = Promise.resolve();
+
+  /** In the background, one at a time; a disk that does not take it costs a colder start and nothing else. */
+  function save(file: SealedFile, parts: () => Iterable<string>): void {
+    saving = saving
+      .then(() => file.write(parts()))
+      .catch((error) => log('the last known state could not be kept', { err: error }));
+  }
+
+  async function fallBack<T>(error: unknown, read: (kept: KeptKeys) => Promise<T>): Promise<T> {
+    const kept = await readKeys(keysFile);
+    const ageSeconds = kept && Math.floor((clock.now() - kept.at) / 1000);
+    if (kept === undefined || ageSeconds === undefined || ageSeconds > maxAgeSeconds) throw error;
+    if (!fromDisk)
+      log('the database is away: starting from the last known state', { ageSeconds, err: error });
+    fromDisk = true;
+    return await read(kept);
+  }
+
+  async function load(): Promise<StoredPolicy> {
+    try {
+      const stored = await stores.policy.load();
+      fromDisk = false;
+      keepPolicy(stored);
+      return stored;
+    } catch (error) {
+      if (policyRevision !== undefined) throw error; // what is in memory is newer
+      return await fallBack(error, async ({ policyRevision: revision }) => {
+        const kept = parsePolicy(await policyFile.read());
+        // Between the two files' writing: the policy is newer than the keys' note of it, or is not there yet.
+        if (kept === undefined || kept.revision < revision) throw error;
+        return kept;
+      });
+    }
+  }
+
+  async function replace(change: PolicyChange): Promise<number> {
+    const revision = await stores.policy.replace(change);
+    keepPolicy({ revision, documents: change.documents });
+    return revision;
+  }
+
+  function keepPolicy(stored: StoredPolicy): void {
+    if (stored.revision === policyRevision) return;
+    policyRevision = stored.revision;
+    save(policyFile, () => policyLines(stored));
+  }
+
+  async function list(): Promise<readonly StoredKey[]> {
+    try {
+      const keys = await stores.keys.list();
+      keysReadAt = clock.now();
+      fromDisk = false;
+      keep(keys);
+      return keys;
+    } catch (error) {
+      if (keysText !== undefined) throw error;
+      return await fallBack(error, async ({ at, keys }) => {
+        keysReadAt = at;
+        return keys.map((key) => ({
+          ...key,
+          wrappedPrivateKey: Buffer.from(key.wrappedPrivateKey, 'base64'),
+        }));
+      });
+    }
+  }
+
+  function keep(keys: readonly StoredKey[]): void {
+    const written = keys.map((key) => ({
+      ...key,
+      wrappedPrivateKey: Buffer.from(key.wrappedPrivateKey).toString('base64'),
+    }));
+    const text = JSON.stringify(written);
+    if (text === keysText && clock.now() < keysKeptAt + keepEveryMillis) return;
+    keysText = text;
+    keysKeptAt = clock.now();
+    const kept: KeptKeys = { at: keysKeptAt, policyRevision: policyRevision ?? 0, keys: written };
+    save(keysFile, () => [JSON.stringify(kept)]);
+  }
+
+  return {
+    policy: { ...stores.policy, load, replace },
+    keys: { ...stores.keys, list },
+    keysReadAt: () => keysReadAt,
+    isFromDisk: () => fromDisk,
+  };
+}
+
+/** A line a document, the revision first. */
+function* policyLines({ revision, documents }: StoredPolicy): Iterable<string> {
+  yield JSON.stringify({ revision, count: documents.length });
+  for (const document of documents) yield `\n${JSON.stringify(document)}`;
+}
+
+function parsePolicy(text: string | undefined): StoredPolicy | undefined {
+  if (text === undefined) return undefined;
+  const [head = '', ...lines] = text.split('\n');
+  const { revision } = JSON.parse(head) as { revision: number };
+  return { revision, documents: lines.map((line) => JSON.parse(line)) };
+}
+
+async function readKeys(file: SealedFile): Promise<KeptKeys | undefined> {
+  const text = await file.read();
+  return text === undefined ? undefined : (JSON.parse(text) as KeptKeys);
+}

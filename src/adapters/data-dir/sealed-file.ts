@@ -1,0 +1,82 @@
+/** A file that only this installation can have written: its last line is an HMAC over all that stands before it. */
+import { createHmac, hkdfSync, randomUUID, timingSafeEqual } from 'node:crypto';
+import { open, readFile, rename, unlink } from 'node:fs/promises';
+import type { Secret } from '../../core/secret.ts';
+import { isErrno } from './private-file.ts';
+
+export interface SealedFile {
+  /** Replaces the file whole, on disk before this resolves. Written part by part, so that a long one stalls nobody. */
+  write(parts: Iterable<string>): Promise<void>;
+  /** What was written last; undefined where there is no file. Rejects where it is not as we wrote it. */
+  read(): Promise<string | undefined>;
+}
+
+const sealBytes = 32;
+
+/** `purpose` keeps the files of one installation apart: none can be put in the place of another. */
+export function sealedFile(path: string, keyEncryptionKey: Secret<Uint8Array>, purpose: string): SealedFile {
+  const key = new Uint8Array(
+    hkdfSync(
+      'sha256',
+      keyEncryptionKey.reveal(),
+      new Uint8Array(),
+      `mintmark sealed file ${purpose}`,
+      sealBytes,
+    ),
+  );
+  return {
+    write: async (parts) => {
+      const temporary = `${path}.${randomUUID()}.tmp`;
+      const seal = createHmac('sha256', key);
+      const handle = await open(temporary, 'wx', 0o600);
+      try {
+        for (const chunk of chunksOf(parts)) {
+          seal.update(chunk);
+          await handle.appendFile(chunk);
+        }
+        await handle.appendFile(`\n${seal.digest('base64url')}`);
+        await handle.sync();
+        await rename(temporary, path);
+      } catch (error) {
+        await unlink(temporary).catch(() => {});
+        throw error;
+      } finally {
+        await handle.close();
+      }
+    },
+    read: async () => {
+      const text = await readIfThere(path);
+      if (text === undefined) return undefined;
+      const end = text.lastIndexOf('\n');
+      const body = text.slice(0, Math.max(end, 0));
+      const found = Buffer.from(text.slice(end + 1), 'base64url');
+      const expected = createHmac('sha256', key).update(body).digest();
+      if (found.length !== sealBytes || !timingSafeEqual(found, expected)) {
+        throw new Error(`${path} is not as this installation wrote it`);
+      }
+      return body;
+    },
+  };
+}
+
+const chunkLength = 64 * 1024;
+
+function* chunksOf(parts: Iterable<string>): Iterable<string> {
+  let chunk = '';
+  for (const part of parts) {
+    chunk += part;
+    if (chunk.length < chunkLength) continue;
+    yield chunk;
+    chunk = '';
+  }
+  yield chunk;
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
