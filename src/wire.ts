@@ -17,6 +17,7 @@ import { openSoftwareKeys } from './adapters/software-keys/open.ts';
 import type { Spool } from './adapters/spool/open.ts';
 import { readTokenFile } from './adapters/token-file/read.ts';
 import { openWorkloadApi } from './adapters/workload-api/open.ts';
+import { openAdmins } from './admins.ts';
 import type { Config } from './config.ts';
 import type { TokenAlgorithm } from './core/algorithm.ts';
 import { tokenEndpointOf } from './core/discovery.ts';
@@ -38,7 +39,6 @@ import { createSuppose } from './credentials/suppose.ts';
 import { createVerifier } from './credentials/verify.ts';
 import { createVerifyWithoutCalls } from './credentials/verify-without-calls.ts';
 import { drainBeforeClose } from './drain.ts';
-import { createAuthenticate } from './http/admin/admin-caller.ts';
 import { buildApp } from './http/app.ts';
 import type { ReadinessCheck } from './http/dependencies.ts';
 import { serverTlsOptions } from './http/server-tls.ts';
@@ -126,6 +126,7 @@ async function assemble(
   });
   closers.push(() => keySets.close());
   const warnOfOldKeys = createPinnedKeysAlarm({ clock, warn: (message) => logger.warn(message) });
+  const bootstrapToken = await adminTokenOf(config, dataDir);
   const policyBook = createPolicyBook({
     store: lastKnown?.policy ?? stores.policy,
     context: {
@@ -135,6 +136,7 @@ async function assemble(
       platforms,
     },
     clock,
+    mustKeepAdmin: bootstrapToken === undefined,
     onProblem: (error) => logger.error({ err: error }, 'the stored policy was not taken; the last one stays'),
     onSnapshot: (snapshot) => {
       keySets.prepare(snapshot);
@@ -215,7 +217,7 @@ async function assemble(
       audit,
       auditLog: stores.audit,
       refusalCap,
-      authenticate: createAuthenticate(await adminTokenOf(config, dataDir)),
+      authenticate: openAdmins({ config, bootstrapToken, policyBook, keyRing }, logger),
       readiness: readinessOf(stores, redis, spool),
       isDraining: () => isDraining,
     },

@@ -58,7 +58,7 @@ const layers: readonly {
     name: 'cli',
     owns: /^cli\/(?!mintmark\.ts$)/,
     mayImport: /^(client|core|cli)\//,
-    packages: /^(commander|zod|yaml)$/,
+    packages: /^(commander|oauth4webapi|zod|yaml)$/,
     nodeModules: /./,
   },
 ];

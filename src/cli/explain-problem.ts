@@ -7,7 +7,7 @@ import type { ServerProblem } from './admin-client.ts';
 import { plain } from './paint.ts';
 
 const hints: Readonly<Record<number, string>> = {
-  401: 'Check MINTMARK_TOKEN, MINTMARK_TOKEN_FILE, or that MINTMARK_DATA_DIR is this server’s.',
+  401: 'Check MINTMARK_TOKEN, MINTMARK_TOKEN_FILE, or that MINTMARK_DATA_DIR is this server’s; a login that is over is renewed by mintmark login.',
   409: 'Change these documents where MINTMARK_POLICY points, on the server.',
 };
 

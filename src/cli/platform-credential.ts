@@ -45,7 +45,7 @@ export async function platformCredential(
 }
 
 /** RFC 8414 §3.3: a document that names another issuer than the URL it came from is not used. */
-async function discoverIssuer(dependencies: CliDependencies): Promise<string> {
+export async function discoverIssuer(dependencies: CliDependencies): Promise<string> {
   const url = readServerUrl(dependencies);
   const response = await send(dependencies, `${url}${paths.openidConfiguration}`, { method: 'GET' });
   const metadata = metadataSchema.safeParse(await response.json().catch(() => undefined));

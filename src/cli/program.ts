@@ -4,6 +4,7 @@ import { type ApplyOptions, apply, diff } from './commands/apply.ts';
 import { type AuditEventsOptions, auditEvents } from './commands/audit-events.ts';
 import { type CheckIssuerOptions, checkIssuer } from './commands/check-issuer.ts';
 import { type ExplainOptions, explain } from './commands/explain.ts';
+import type { LoginOptions } from './commands/login.ts';
 import { migrate } from './commands/migrate.ts';
 import { policyRevisions, policyRollback } from './commands/policy.ts';
 import { type TestOptions, test } from './commands/test.ts';
@@ -18,7 +19,8 @@ const environmentHelp = `
 Environment:
   MINTMARK_URL         the server (default: http://127.0.0.1:8080)
   MINTMARK_TOKEN       the admin token, or its file as MINTMARK_TOKEN_FILE
-                       (default: the embedded server's, in MINTMARK_DATA_DIR)
+                       (default: that of mintmark login, or the embedded
+                       server's, in MINTMARK_DATA_DIR)
 
 Exit codes: 0 done, 1 refused or differs, 2 usage.`;
 
@@ -178,6 +180,18 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
     .action(async (_options, self: Command) =>
       finish(await token(dependencies, self.optsWithGlobals<TokenOptions>())),
     );
+  command('login', "Sign in through the company's OpenID provider, for the other commands.")
+    .requiredOption('--provider <url>', "the provider's issuer, which an Issuer document names")
+    .requiredOption('--client-id <id>', 'a public client there, with http://127.0.0.1/callback on any port')
+    .option('--scope <scopes>', 'admin scopes, divided by spaces (default: those that the grants name)')
+    .action(async (_options, self: Command) => {
+      const { login } = await import('./commands/login.ts'); // the other commands need none of its libraries
+      finish(await login(dependencies, self.optsWithGlobals<LoginOptions>()));
+    });
+  command('logout', 'Forget the login to the server.').action(async (_options, self: Command) => {
+    const { logout } = await import('./commands/login.ts');
+    finish(await logout(dependencies, self.optsWithGlobals()));
+  });
   return program;
 }
 

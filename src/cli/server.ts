@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Secret } from '../core/secret.ts';
 import type { CliDependencies } from './dependencies.ts';
 import { CommandFailure, usageFailure } from './exit.ts';
+import { readLogin } from './login-store.ts';
 
 const defaultUrl = 'http://127.0.0.1:8080';
 
@@ -20,7 +21,7 @@ export function readServerUrl({ environment }: CliDependencies): string {
   return url.href.replace(/\/+$/, '');
 }
 
-/** From `MINTMARK_TOKEN`, its `_FILE`, or the file that an embedded server on this machine leaves in its data folder. */
+/** From `MINTMARK_TOKEN`, its `_FILE`, an earlier `mintmark login`, or the file that an embedded server on this machine leaves in its data folder. */
 export async function readAdminToken(
   dependencies: CliDependencies,
   serverUrl: string,
@@ -35,6 +36,8 @@ export async function readAdminToken(
     });
     return new Secret(text.trim());
   }
+  const login = await readLogin(dependencies, serverUrl);
+  if (login !== undefined) return login;
   // The embedded server's token is nobody else's business: it is not offered to another machine.
   if (isLoopback(new URL(serverUrl))) {
     const embedded = join(environment.MINTMARK_DATA_DIR || '.mintmark', 'admin-token');
@@ -42,11 +45,11 @@ export async function readAdminToken(
     if (text) return new Secret(text.trim());
   }
   throw new CommandFailure(
-    'There is no admin token: set MINTMARK_TOKEN or MINTMARK_TOKEN_FILE, or run this where the embedded server keeps its data (MINTMARK_DATA_DIR).',
+    'There is no admin token: set MINTMARK_TOKEN or MINTMARK_TOKEN_FILE, sign in with mintmark login, or run this where the embedded server keeps its data (MINTMARK_DATA_DIR).',
     { exitCode: 2 },
   );
 }
 
-function isLoopback({ hostname }: URL): boolean {
+export function isLoopback({ hostname }: URL): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
 }

@@ -5,12 +5,19 @@ import type { Credential } from './credential.ts';
 import type { Identity } from './identity.ts';
 import type { StoredDocument } from './policy/document.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
+import type { SpiffeId } from './spiffe-id.ts';
 
 /**
  * Proves who presents the credential. Throws an `OAuthError` with a `credential.*` reason and no lane; resolves to an
  * identity otherwise. In steady state it waits for no network.
  */
 export type Verify = (credential: Credential, policy: PolicySnapshot, nowMillis: number) => Promise<Identity>;
+
+/** Proves that we minted this token for our admin API. Rejects with an `OAuthError` `admin.token_…`. */
+export type VerifyAdminToken = (
+  token: string,
+  nowMillis: number,
+) => Promise<{ readonly subject: SpiffeId; readonly scopes: readonly string[] }>;
 
 export interface Clock {
   /** Milliseconds since the epoch. */

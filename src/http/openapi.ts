@@ -60,7 +60,11 @@ const registerOpenapi: FastifyPluginAsync<HttpDependencies> = async (app, { sett
       ],
       components: {
         securitySchemes: {
-          admin: { type: 'http', scheme: 'bearer', description: 'The bootstrap admin token.' },
+          admin: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'The bootstrap admin token, or an access token that was minted for the admin API.',
+          },
           platform: { type: 'http', scheme: 'bearer', description: 'The token of the workload’s platform.' },
         },
       },

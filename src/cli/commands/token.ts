@@ -5,10 +5,10 @@ import { isJsonObject } from '../../core/json.ts';
 import { send } from '../admin-client.ts';
 import type { CliDependencies } from '../dependencies.ts';
 import { CommandFailure, type ExitCode, exitCodes, usageFailure } from '../exit.ts';
-import { plain } from '../paint.ts';
 import { type PlatformCredential, platformCredential } from '../platform-credential.ts';
 import { readCredential } from '../read-credential.ts';
 import { readServerUrl } from '../server.ts';
+import { refusalOf } from '../token-refusal.ts';
 
 export interface TokenOptions {
   readonly audience?: string;
@@ -24,11 +24,6 @@ export interface TokenOptions {
 }
 
 const tokenSchema = z.looseObject({ access_token: z.string() });
-const refusalSchema = z.looseObject({
-  error: z.string(),
-  error_description: z.string().optional(),
-  request_id: z.string().optional(),
-});
 
 /** Prints the token alone, so that a script can use it. Exit code 1 where it is refused. */
 export async function token(dependencies: CliDependencies, options: TokenOptions): Promise<ExitCode> {
@@ -85,16 +80,6 @@ async function credentialOf(
     return { credential, subjectTokenType: undefined };
   }
   throw usageFailure('token needs one of --platform and --credential-file');
-}
-
-function refusalOf(status: number, body: unknown): CommandFailure {
-  const refusal = refusalSchema.safeParse(body);
-  if (!refusal.success) return new CommandFailure(`the server answered ${status}, and not as Mintmark does`);
-  const { error, error_description: description, request_id: requestId } = refusal.data;
-  const said = plain(description === undefined ? error : `${error}: ${description}`);
-  const hint =
-    requestId === undefined ? '' : `\nAn admin can read the whole reason: mintmark why ${plain(requestId)}`;
-  return new CommandFailure(`${said}${hint}`, { body: refusal.data });
 }
 
 /** The claims, unverified: whoever trusts a token verifies it against the published keys instead. */

@@ -2,10 +2,11 @@
 import type { AuditEvent } from '../audit.ts';
 import { OAuthError } from '../error.ts';
 import { type Clock, type PolicyStore, RevisionConflict } from '../ports.ts';
+import { isAdminLeft } from './admin-grants.ts';
 import { compilePolicy } from './compile.ts';
 import { diffPolicies, isEmptyDiff, type PolicyDiff } from './diff.ts';
 import type { ManagedBy, StoredDocument } from './document.ts';
-import { ManagedByFile } from './refused.ts';
+import { LastAdminRemoved, ManagedByFile } from './refused.ts';
 import type { PolicyContext, PolicySnapshot } from './snapshot.ts';
 import { documentName, type PolicySource, sourcesFromStored, storedFromSources } from './source.ts';
 
@@ -75,6 +76,8 @@ export interface PolicyBookParts {
   readonly store: PolicyStore;
   readonly context: PolicyContext;
   readonly clock: Clock;
+  /** Whether admins get in by grants alone, so that a change over REST must leave one who can change the policy. */
+  readonly mustKeepAdmin?: boolean;
   /** Hears of a stored policy that does not compile, once a revision, and of a store that a watch could not read. */
   readonly onProblem?: (error: unknown) => void;
   /** Hears of every snapshot that comes into force, the first one too; must not throw. */
@@ -115,6 +118,10 @@ export function createPolicyBook(parts: PolicyBookParts): PolicyBook {
     const kept = keptDocuments(stored.documents, written, options.managedBy);
     const whole = [...sourcesFromStored(kept), ...written];
     const planned = compilePolicy(whole, context, stored.revision + 1);
+    const isOperator = options.managedBy === 'file'; // who sets the files can switch the bootstrap token on as well
+    if (parts.mustKeepAdmin === true && !isOperator && !isAdminLeft(planned, context.trustDomain)) {
+      throw new LastAdminRemoved();
+    }
     const wanted = storedFromSources(whole);
     const diff = diffPolicies(stored.documents, wanted);
     const documents = isEmptyDiff(diff) ? stored.documents : wanted; // a store also sees the order of fields

@@ -1,5 +1,6 @@
 /** Makes the snapshot that the exchange uses out of documents, or says everything that is wrong with them. */
 
+import { adminResource } from './admin-resource.ts';
 import { checkDocuments } from './check.ts';
 import { compileConditions } from './conditions.ts';
 import { checkExtraAudiences } from './extra-audiences.ts';
@@ -21,7 +22,8 @@ export function compilePolicy(
 ): PolicySnapshot {
   const problems = collectProblems();
   const checked = checkDocuments(sources, problems);
-  const resources = compileResources(checked.resources, context, problems);
+  const written = compileResources(checked.resources, context, problems);
+  const resources = [...written, adminResource(context.issuer)];
   const trustDomains = compileTrustDomains(checked.trustDomains, context, problems);
   const conditions = compileConditions(checked, context.platforms, problems);
   const issuers = compileIssuers(checked.issuers, context, conditions, problems);

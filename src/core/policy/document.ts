@@ -5,9 +5,6 @@ import type { Json } from '../json.ts';
 
 export const apiVersion = 'mintmark/v1';
 
-/** The admin API's own resource; no document may stand for it. */
-export const adminResourceName = 'mintmark-admin';
-
 /** A document's name is part of SPIFFE IDs and URLs, so it is one DNS-label-like path segment. */
 export const nameSchema = z
   .string()

@@ -1,6 +1,8 @@
 /** Checks and compiles Grant documents: who may have which scopes on which resource. */
 
 import { isTrustDomainName, parseSpiffeId, trustDomainOf } from '../spiffe-id.ts';
+import { checkAdminGrant } from './admin-grants.ts';
+import { adminResourceName } from './admin-resource.ts';
 import type { Checked, CheckedPolicy } from './check.ts';
 import type { Condition } from './condition.ts';
 import type { Conditions } from './conditions.ts';
@@ -95,6 +97,7 @@ function compileGrant(
     }
     return undefined;
   }
+  if (resource.name === adminResourceName) checkAdminGrant(spec, report);
   for (const [index, scope] of spec.scopes.entries()) {
     if (resource.scopes.has(scope)) continue;
     const known = suggest(scope, [...resource.scopes].slice(0, maxSuggestions));

@@ -22,6 +22,16 @@ export class PolicyRefused extends Error {
   }
 }
 
+const lastAdminSentence =
+  'nobody could change the policy any more, since the bootstrap token is off: keep a grant on mintmark-admin without notAfter or condition that gives policy:write and policy:admin to an identity for which an Issuer or TrustDomain here vouches';
+
+/** A change after which nobody could change the policy any more. */
+export class LastAdminRemoved extends PolicyRefused {
+  constructor() {
+    super([{ document: 'policy', field: '', message: lastAdminSentence }]);
+  }
+}
+
 export function describeProblem(problem: PolicyProblem): string {
   const place = [problem.file, problem.line].filter((part) => part !== undefined).join(':');
   const field = problem.field === '' ? '' : ` ${problem.field}`;

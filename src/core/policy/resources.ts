@@ -1,12 +1,11 @@
 /** Checks and compiles Resource documents: the audiences that tokens are minted for. */
 
+import { adminAudience, adminResourceName } from './admin-resource.ts';
 import type { Checked } from './check.ts';
-import { adminResourceName, type ResourceDocument } from './document.ts';
+import type { ResourceDocument } from './document.ts';
 import { type Problems, placeOf } from './problems.ts';
 import type { PolicyContext, Resource } from './snapshot.ts';
 import type { PolicySource } from './source.ts';
-
-const adminAudience = (issuer: string): string => `${issuer}/admin/v1`;
 
 /** Where Mintmark itself takes tokens. */
 export function ownAudiences({ issuer, tokenEndpoint }: PolicyContext): readonly string[] {

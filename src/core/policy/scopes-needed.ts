@@ -1,7 +1,8 @@
 /** Which scopes a change of policy needs, by what it changes. Whoever can change a key source, or who is an admin, can be anyone. */
 import { isDeepStrictEqual } from 'node:util';
 import { isJsonObject } from '../json.ts';
-import { adminResourceName, type StoredDocument } from './document.ts';
+import { adminResourceName } from './admin-resource.ts';
+import type { StoredDocument } from './document.ts';
 
 type PolicyScope = 'policy:write' | 'policy:admin';
 

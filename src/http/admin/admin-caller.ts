@@ -1,37 +1,48 @@
-/** What an admin may do, as scopes of the built-in resource `mintmark-admin`. */
+/** Who calls the admin API: the holder of the bootstrap token, or of a token that Mintmark minted for it. */
 
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { refuse } from '../../core/error.ts';
+import { type AdminScope, adminScopes } from '../../core/policy/admin-resource.ts';
+import type { VerifyAdminToken } from '../../core/ports.ts';
 import type { Secret } from '../../core/secret.ts';
 
-export const adminScopes = [
-  'policy:read',
-  'policy:write',
-  'policy:admin',
-  'keys:read',
-  'keys:rotate',
-  'audit:read',
-  'tokens:revoke',
-  'status:read',
-] as const;
-
-export type AdminScope = (typeof adminScopes)[number];
+export type { AdminScope };
 
 export interface AdminCaller {
-  /** Who the audit and the policy's history name. */
+  /** Who the audit and the policy's history name: `bootstrap`, or a SPIFFE ID. */
   readonly name: string;
   readonly scopes: ReadonlySet<AdminScope>;
 }
 
-/** Who presents this token, or undefined. */
-export type Authenticate = (token: string) => AdminCaller | undefined;
+/** Who presents this token at this time. Rejects with an `OAuthError` `admin.token_…` or `admin.grant_missing`. */
+export type Authenticate = (token: string, nowMillis: number) => Promise<AdminCaller>;
 
-/** The bootstrap token holds every scope; without one, nobody gets in. Tokens minted for admins are to be added here. */
-export function createAuthenticate(bootstrapToken: Secret<string> | undefined): Authenticate {
-  if (bootstrapToken === undefined) return () => undefined;
+export interface AuthenticateParts {
+  /** Holds every scope; undefined switches it off. */
+  readonly bootstrapToken: Secret<string> | undefined;
+  readonly verifyAdminToken: VerifyAdminToken;
+  /** What the policy in force gives this identity on the admin API. */
+  readonly scopesOf: (spiffeId: string, nowMillis: number) => ReadonlySet<AdminScope>;
+}
+
+export function createAuthenticate(parts: AuthenticateParts): Authenticate {
+  const isBootstrap = bootstrapMatcher(parts.bootstrapToken);
+  return async (token, nowMillis) => {
+    if (isBootstrap(token)) return { name: 'bootstrap', scopes: new Set(adminScopes) };
+    if (token.split('.', 4).length !== 3) refuse('admin.token_refused');
+    const { subject, scopes } = await parts.verifyAdminToken(token, nowMillis);
+    // Asked anew for each request: a grant that is taken away ends the tokens that it gave.
+    const granted = parts.scopesOf(subject, nowMillis);
+    if (granted.size === 0) refuse('admin.grant_missing', `sub ${subject}`);
+    return { name: subject, scopes: new Set([...granted].filter((scope) => scopes.includes(scope))) };
+  };
+}
+
+function bootstrapMatcher(bootstrapToken: Secret<string> | undefined): (token: string) => boolean {
+  if (bootstrapToken === undefined) return () => false;
   const expected = digest(bootstrapToken.reveal());
-  const bootstrap: AdminCaller = { name: 'bootstrap', scopes: new Set(adminScopes) };
   // Digests have one length, so the comparison tells nothing of the token's.
-  return (token) => (timingSafeEqual(digest(token), expected) ? bootstrap : undefined);
+  return (token) => timingSafeEqual(digest(token), expected);
 }
 
 function digest(token: string): Buffer {

@@ -58,24 +58,36 @@ export function installAuthorization(app: FastifyInstance, dependencies: HttpDep
     });
   });
 
-  const refuseStranger = async (request: FastifyRequest, isTokenPresent: boolean): Promise<never> => {
+  const refuseStranger = async (request: FastifyRequest, refusal: OAuthError): Promise<never> => {
+    const { reason } = refusal;
+    const isTokenPresent = reason !== 'admin.token_missing';
     await countRefusal(request, refusalCap);
-    throw new AdminProblem('unauthorized', {
-      detail: 'Send the admin token as "Authorization: Bearer <token>".',
-      reason: isTokenPresent ? 'admin.token_refused' : 'admin.token_missing',
-      // RFC 6750 §3.1: no error code where no token came.
-      headers: {
-        'www-authenticate': isTokenPresent ? `${resourceMetadata}, error="invalid_token"` : resourceMetadata,
+    throw new AdminProblem(
+      'unauthorized',
+      {
+        detail: 'Send the admin token as "Authorization: Bearer <token>".',
+        reason,
+        // RFC 6750 §3.1: no error code where no token came.
+        headers: {
+          'www-authenticate': isTokenPresent
+            ? `${resourceMetadata}, error="invalid_token"`
+            : resourceMetadata,
+        },
       },
-    });
+      refusal,
+    );
   };
 
   return (action, ...scopes) =>
     async (request) => {
       const event = beginUse(request, action, clock.now());
       const token = bearerToken(request.headers.authorization);
-      const caller = token === undefined ? undefined : authenticate(token);
-      if (caller === undefined) return refuseStranger(request, token !== undefined);
+      if (token === undefined) return refuseStranger(request, new OAuthError('admin.token_missing'));
+      const caller = await authenticate(token, event.at).catch((error: unknown) => {
+        const refusal = OAuthError.from(error);
+        if (refusal.code !== 'invalid_token') throw error; // our own failure is not the caller's
+        return refuseStranger(request, refusal);
+      });
       event.actor = caller.name;
       requireScopes(caller, scopes, settings.issuer);
       request.adminCaller = caller;
@@ -156,7 +168,10 @@ function noteProblem(event: AuditEvent, problem: AdminProblem): void {
   event.reason = problem.reason;
   const { code } = reasons[problem.reason];
   if (code !== 'by-lane') event.errorCode = code;
-  if (problem.details.detail !== undefined) event.detail = problem.details.detail;
+  // What the caller is told of a token is the same for each; the audit says more.
+  const detail =
+    (problem.cause instanceof OAuthError ? problem.cause.detail : undefined) ?? problem.details.detail;
+  if (detail !== undefined) event.detail = detail;
 }
 
 /** Says in the audit what this request did. */

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { AuditEvent } from '../../core/audit.ts';
 import type { ChangeOutcome, Permit, PolicyBook, PolicyReplaced } from '../../core/policy/book.ts';
 import type { Kind, StoredDocument } from '../../core/policy/document.ts';
-import { ManagedByFile, PolicyRefused } from '../../core/policy/refused.ts';
+import { LastAdminRemoved, ManagedByFile, PolicyRefused } from '../../core/policy/refused.ts';
 import type { PolicySnapshot } from '../../core/policy/snapshot.ts';
 import { type PolicySource, sourcesFromStored } from '../../core/policy/source.ts';
 import { RevisionConflict } from '../../core/ports.ts';
@@ -88,6 +88,7 @@ async function changeOnce(policyBook: PolicyBook, change: DocumentChange): Promi
     });
     return { ...replaced, before };
   } catch (error) {
+    if (error instanceof LastAdminRemoved) throw error;
     throw change.source === undefined && error instanceof PolicyRefused ? inUse(change, error) : error;
   }
 }

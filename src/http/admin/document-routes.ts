@@ -211,7 +211,7 @@ export function documentRoutes(
             headers: deleteHeaders,
             response: {
               204: z.null().describe('It is gone; after a dry run, it could go.'),
-              ...describedProblems(400, 401, 403, 409, 412, 429, 503),
+              ...describedProblems(400, 401, 403, 409, 412, 422, 429, 503),
             },
           },
         },

@@ -1,15 +1,10 @@
 /** The metadata of the admin API as a protected resource (RFC 9728), where its clients learn who mints their tokens. */
 import type { FastifyPluginAsync } from 'fastify';
+import { adminAudience, adminScopes } from '../../core/policy/admin-resource.ts';
 import type { HttpDependencies } from '../dependencies.ts';
-import { adminScopes } from './admin-caller.ts';
 
 const metadataMaxAgeSeconds = 3600;
 export const adminMetadataPath = '/.well-known/oauth-protected-resource/admin/v1';
-
-/** The audience of admin tokens. */
-function adminResource(issuer: string): string {
-  return `${issuer}/admin/v1`;
-}
 
 export function adminMetadataUrl(issuer: string): string {
   return `${issuer}${adminMetadataPath}`;
@@ -17,7 +12,7 @@ export function adminMetadataUrl(issuer: string): string {
 
 export const adminMetadataRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { settings }) => {
   const document = JSON.stringify({
-    resource: adminResource(settings.issuer),
+    resource: adminAudience(settings.issuer),
     authorization_servers: [settings.issuer],
     scopes_supported: adminScopes,
     bearer_methods_supported: ['header'],

@@ -2,6 +2,7 @@
 import Fastify, { type InjectOptions } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../../src/core/audit.ts';
+import { refuse } from '../../../src/core/error.ts';
 import { v7RequestId } from '../../../src/core/request-id.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import { type AdminScope, createAuthenticate } from '../../../src/http/admin/admin-caller.ts';
@@ -145,7 +146,11 @@ describe('a caller who lacks a scope', () => {
       audit: { append: async (event) => void events.push(event) },
       clock: { now: () => 0 },
       refusalCap: async () => true,
-      authenticate: createAuthenticate(new Secret(testAdminToken)),
+      authenticate: createAuthenticate({
+        bootstrapToken: new Secret(testAdminToken),
+        verifyAdminToken: async () => refuse('admin.token_malformed'),
+        scopesOf: () => new Set(),
+      }),
       settings: {
         issuer: testIssuer,
         trustedProxies: [],

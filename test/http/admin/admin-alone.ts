@@ -11,9 +11,17 @@ import { type Authenticate, createAuthenticate } from '../../../src/http/admin/a
 import { adminRoutes } from '../../../src/http/admin/routes.ts';
 import { testAdminToken, testIssuer } from '../../support/house.ts';
 
+const unused = () => {
+  throw new Error('not a part of this test');
+};
+
 /** With callers of the test's own, and an audit and a store that it can reach into. */
 export async function openAdminAlone(
-  authenticate: Authenticate = createAuthenticate(new Secret(testAdminToken)),
+  authenticate: Authenticate = createAuthenticate({
+    bootstrapToken: new Secret(testAdminToken),
+    verifyAdminToken: unused,
+    scopesOf: unused,
+  }),
 ) {
   const clock = { now: () => 1_800_000_000_000 };
   const database = await openPgliteDatabase({});
@@ -29,9 +37,6 @@ export async function openAdminAlone(
   await policyBook.refresh();
   const app = Fastify({ genReqId: () => v7RequestId(clock.now()) });
   app.addHook('onClose', () => stores.close());
-  const unused = () => {
-    throw new Error('not a part of this test');
-  };
   await app.register(adminRoutes, {
     prefix: '/admin/v1',
     settings: {

@@ -1,6 +1,7 @@
 /** What a change of policy needs, by what it changes: callers with fewer scopes than the bootstrap token's. */
 import type { InjectOptions } from 'fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { refuse } from '../../../src/core/error.ts';
 import type { AdminScope } from '../../../src/http/admin/admin-caller.ts';
 import { testAdminToken } from '../../support/house.ts';
 import { openAdminAlone } from './admin-alone.ts';
@@ -17,9 +18,9 @@ type Caller = 'writer' | 'editor' | 'reader' | 'admin';
 
 let house: Awaited<ReturnType<typeof openAdminAlone>>;
 beforeAll(async () => {
-  house = await openAdminAlone((token) => {
-    const scopes = scopesOf[token];
-    return scopes && { name: token === testAdminToken ? 'bootstrap' : token, scopes: new Set(scopes) };
+  house = await openAdminAlone(async (token) => {
+    const scopes = scopesOf[token] ?? refuse('admin.token_refused');
+    return { name: token === testAdminToken ? 'bootstrap' : token, scopes: new Set(scopes) };
   });
 });
 afterAll(() => house.app.close());

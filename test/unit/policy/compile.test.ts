@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { decide } from '../../../src/core/decide.ts';
+import { isAdminLeft } from '../../../src/core/policy/admin-grants.ts';
+import { adminScopes } from '../../../src/core/policy/admin-resource.ts';
 import { compilePolicy } from '../../../src/core/policy/compile.ts';
 import { describeProblem, PolicyRefused } from '../../../src/core/policy/refused.ts';
 import { type PolicySource, sourcesFromStored, storedFromSources } from '../../../src/core/policy/source.ts';
@@ -90,10 +92,19 @@ describe('compilePolicy', () => {
     },
   );
 
-  it('compiles an empty policy', () => {
+  it('compiles an empty policy, in which only the admin API’s own resource stands', () => {
     const empty = compilePolicy([], context, 0);
     expect(empty.documents).toEqual([]);
-    expect(empty.resourcesByAudience.size).toBe(0);
+    expect([...empty.resourcesByAudience.values()]).toEqual([
+      {
+        name: 'mintmark-admin',
+        audience: 'https://sts.example/admin/v1',
+        extraAudiences: [],
+        scopes: new Set(adminScopes),
+        tokenLifetimeSeconds: 600,
+        signingAlgorithm: 'ES256',
+      },
+    ]);
   });
 
   it('accepts grants for our own trust domain’s IDs', () => {
@@ -174,5 +185,26 @@ describe('docs/policy.md', () => {
       permit: false,
       reason: 'policy.scope_not_permitted',
     });
+  });
+});
+
+describe('docs/admins.md', () => {
+  it('shows policies that make admins', () => {
+    const guide = readFileSync(new URL('../../../docs/admins.md', import.meta.url), 'utf8');
+    const examples = [...guide.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, example = '']) =>
+      compileText(example),
+    );
+    const whoOf = [
+      'spiffe://mintmark.example/policy-repo/owner/65/repo/74',
+      'spiffe://mintmark.example/company/ann',
+    ];
+    expect(examples).toHaveLength(whoOf.length);
+    const audience = 'https://sts.example/admin/v1';
+    for (const [index, policy] of examples.entries()) {
+      const decision = decide(identity(whoOf[index] ?? ''), { audience }, policy, 0);
+      const scopes = ['policy:read', 'policy:write', 'policy:admin'];
+      expect(decision).toMatchObject({ permit: true, scopes, lifetimeSeconds: 600 });
+      expect(isAdminLeft(policy, context.trustDomain)).toBe(true);
+    }
   });
 });

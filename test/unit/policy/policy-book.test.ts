@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { AuditEvent } from '../../../src/core/audit.ts';
+import { adminAudience } from '../../../src/core/policy/admin-resource.ts';
 import { type ChangeOutcome, createPolicyBook, type Permit } from '../../../src/core/policy/book.ts';
 import type { StoredDocument } from '../../../src/core/policy/document.ts';
 import { ManagedByFile, PolicyRefused } from '../../../src/core/policy/refused.ts';
@@ -49,7 +50,9 @@ function open() {
     clock: { now: () => at },
     onProblem: (error) => problems.push(error),
   });
-  const audiences = () => [...book.current().resourcesByAudience.keys()];
+  const ownAudience = adminAudience(context.issuer);
+  const audiences = () =>
+    [...book.current().resourcesByAudience.keys()].filter((audience) => audience !== ownAudience);
   return { store, book, problems, audiences };
 }
 
