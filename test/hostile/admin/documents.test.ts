@@ -94,7 +94,10 @@ describe('a JSON document', () => {
       headers: { 'content-type': 'application/json' },
       payload: `${start}${document}]}`,
     });
-    expect([response.statusCode, response.json().type]).toEqual([422, 'urn:mintmark:problem:policy-refused']);
+    expect([response.statusCode, response.json().type]).toEqual([
+      400,
+      'urn:mintmark:problem:malformed-request',
+    ]);
   });
 
   // A pattern that looks for slashes at the end takes their number squared: 300 s for a megabyte of them.

@@ -122,7 +122,7 @@ describe('a body that is made to cost much', () => {
     ['aliases of aliases', billionLaughs],
     ['a deep nest in YAML', `a: ${'['.repeat(20_000)}${']'.repeat(20_000)}`],
     ['a deep nest as a document', `[{kind: Resource, spec: ${'{a: '.repeat(2_000)}1${'}'.repeat(2_000)}}]`],
-    ['a mapping of 60,000 fields', Array.from({ length: 60_000 }, (_, n) => `k${n}: 1`).join('\n')],
+    ['a mapping of 20,000 fields', Array.from({ length: 20_000 }, (_, n) => `k${n}: 1`).join('\n')],
     ['a tag of JavaScript', '!!js/function "process.exit()"'],
   ])('is refused at a fair cost: %s', async (_name, payload) => {
     const before = process.cpuUsage();

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import Fastify from 'fastify';
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { adminScopes } from '../../../src/core/policy/admin-resource.ts';
 import { v7RequestId } from '../../../src/core/request-id.ts';
-import { Secret } from '../../../src/core/secret.ts';
 import { type Authorize, installAuthorization } from '../../../src/http/admin/authorize.ts';
 import { issuerCheckRoutes } from '../../../src/http/admin/issuer-check-routes.ts';
 import { newAddress, openHouse, type TestHouse, testAdminToken, testIssuer } from '../../support/house.ts';
@@ -178,7 +178,7 @@ describe('a document that is not saved', () => {
       ...({} as Parameters<typeof issuerCheckRoutes>[1]),
       audit: { append: async () => {} },
       clock: { now: () => 0 },
-      adminToken: new Secret(testAdminToken),
+      authenticate: async () => ({ name: 'reader', scopes: new Set(adminScopes) }),
       settings: {
         issuer: testIssuer,
         trustedProxies: [],
