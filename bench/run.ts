@@ -17,7 +17,7 @@ const connections = 32;
 const rounds = Number(process.env.BENCH_ROUNDS ?? 5);
 const secondsPerRound = Number(process.env.BENCH_SECONDS ?? 6);
 const svidCount = 4_000;
-const grantCount = 1_000;
+const grantCount = Number(process.env.BENCH_GRANTS ?? 1_000);
 
 interface Round {
   readonly label: string;
