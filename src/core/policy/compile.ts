@@ -9,6 +9,7 @@ import { compileGrants } from './grants.ts';
 import { compileIssuers } from './issuers.ts';
 import { refuseOpposedClaims } from './opposed-claims.ts';
 import { collectProblems } from './problems.ts';
+import { warnOfPushedAdmins } from './pushed-admins.ts';
 import { compileResources, ownAudiences } from './resources.ts';
 import type { PolicyContext, PolicySnapshot } from './snapshot.ts';
 import { type PolicySource, storedFromSources } from './source.ts';
@@ -30,6 +31,7 @@ export function compilePolicy(
   const grants = compileGrants(checked, resources, conditions, context, problems).sort(byName);
   refuseOpposedClaims(checked.grants, problems);
   checkExtraAudiences(checked.resources, ownAudiences(context), problems);
+  warnOfPushedAdmins(checked.grants, issuers, context, problems);
   problems.throwIfAny();
 
   const grantsByResource = Map.groupBy(grants, (grant) => grant.resource.name);

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { decide } from '../../../src/core/decide.ts';
 import { grantedAdminScopes, isAdminLeft } from '../../../src/core/policy/admin-grants.ts';
 import { createPolicyBook } from '../../../src/core/policy/book.ts';
+import { makeKey } from '../../support/tokens.ts';
 import { compileText, context, exampleText, identity, lineHolding, problemsOf } from './example-policy.ts';
 import { memoryPolicyStore } from './memory-policy-store.ts';
 
@@ -32,6 +33,30 @@ ${more}
 const withGrants = (...grants: AdminGrant[]) => compileText(exampleText + grants.map(adminGrant).join(''));
 
 describe('a grant on mintmark-admin', () => {
+  it('warns where a workload that pushes keys could be the admin, and nowhere else', async () => {
+    const { publicJwk } = await makeKey('pinned-1');
+    const keys = JSON.stringify({ jwks: { keys: [publicJwk] }, pushedBy: '/pushed/pusher' });
+    const issuer = `---
+apiVersion: mintmark/v1
+kind: Issuer
+metadata: { name: pushed }
+spec: { platform: oidc, issuer: https://pushed.example, subject: "/pushed/{sub}", keys: ${keys} }
+`;
+    const admins = adminGrant({
+      subjects: `{ spiffeId: ${ann} }, { spiffeId: spiffe://mintmark.example/pushed/ann }, { spiffeId: ${job} }`,
+    });
+    const warned = compileText(exampleText + issuer + admins).warnings.filter(
+      ({ document }) => document === 'Grant/admins',
+    );
+    expect(warned).toEqual([
+      expect.objectContaining({
+        field: 'spec.subjects[1].spiffeId',
+        message:
+          'is an identity of Issuer "pushed", whose keys.pushedBy can push keys that make it this admin: name admins of another issuer',
+      }),
+    ]);
+  });
+
   it('gives a token for ten minutes at most', () => {
     const decision = decide(identity(ann), { audience, scopes: ['policy:read'] }, withGrants({}), now);
     expect(decision).toMatchObject({ permit: true, scopes: ['policy:read'], lifetimeSeconds: 600 });
