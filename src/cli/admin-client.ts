@@ -36,10 +36,27 @@ const diffSchema = z.object({
   ),
 });
 
+const replayedSchema = z.object({
+  request_id: z.string(),
+  identity: z.string(),
+  audience: z.string().optional(),
+  before: z.string(),
+  after: z.string(),
+  count: z.int(),
+});
+
+const replaySchema = z.object({
+  looked_at: z.int(),
+  newly_permitted: z.array(replayedSchema),
+  newly_refused: z.array(replayedSchema),
+  unknown: z.int(),
+});
+
 const replacedSchema = z.object({
   revision: z.int(),
   diff: diffSchema,
   warnings: z.array(policyProblemSchema).default([]),
+  replay: replaySchema.optional(),
 });
 
 const revisionSchema = z.object({
@@ -63,6 +80,7 @@ const problemSchema = z.object({
 export type ServerPolicy = z.infer<typeof policySchema>;
 export type PolicyReplaced = z.infer<typeof replacedSchema>;
 export type ServerDiff = PolicyReplaced['diff'];
+export type ServerReplay = z.infer<typeof replaySchema>;
 export type ServerRevision = z.infer<typeof revisionSchema>;
 export type ServerRevisionDetail = z.infer<typeof revisionDetailSchema>;
 export type ServerProblem = z.infer<typeof problemSchema>;
@@ -82,6 +100,8 @@ interface ReplacePolicyOptions {
   readonly ifRevision: number;
   readonly dryRun: boolean;
   readonly reason?: string | undefined;
+  /** How many recent exchanges a dry run decides again. */
+  readonly replay?: number | undefined;
 }
 
 export interface AdminClient {
@@ -130,10 +150,11 @@ export async function openAdminClient(dependencies: CliDependencies): Promise<Ad
 
   return {
     getPolicy: async () => understand(policySchema, await call('GET', '/policy')),
-    replacePolicy: async (documents, { ifRevision, dryRun, reason }) => {
+    replacePolicy: async (documents, { ifRevision, dryRun, reason, replay }) => {
       const query = new URLSearchParams({
         ...(dryRun ? { dryRun: 'true' } : {}),
         ...(reason ? { reason } : {}),
+        ...(replay ? { replay: String(replay) } : {}),
       });
       const answer = await call('PUT', `/policy${query.size === 0 ? '' : `?${query}`}`, {
         headers: { 'content-type': 'application/json', 'if-match': `"${ifRevision}"` },

@@ -1,6 +1,6 @@
 /** A policy diff for people. */
 import type { Json } from '../core/json.ts';
-import type { ServerDiff } from './admin-client.ts';
+import type { ServerDiff, ServerReplay } from './admin-client.ts';
 import { type Paint, plain } from './paint.ts';
 
 export function isEmpty({ added, removed, changed }: ServerDiff): boolean {
@@ -25,6 +25,21 @@ export function printDiff({ added, removed, changed }: ServerDiff, paint: Paint)
 /** `1 added, 2 changed, 0 removed`. */
 export function countDiff({ added, removed, changed }: ServerDiff): string {
   return `${added.length} added, ${changed.length} changed, ${removed.length} removed`;
+}
+
+/** What recent exchanges would become. */
+export function printReplay(replay: ServerReplay, paint: Paint): string {
+  const line = (mark: string, attempt: ServerReplay['newly_refused'][number]) => {
+    const { identity, audience = 'the default target', before, after, count, request_id: id } = attempt;
+    return plain(`${mark} ${identity} for ${audience}: ${before} → ${after} (${count}, such as ${id})`);
+  };
+  const { newly_permitted: permitted, newly_refused: refused, looked_at: lookedAt, unknown } = replay;
+  const lines = [
+    ...permitted.map((attempt) => paint('green', line('+', attempt))),
+    ...refused.map((attempt) => paint('red', line('-', attempt))),
+    paint('bold', `${lookedAt} recent exchanges decided again; ${unknown} cannot be told from the audit`),
+  ];
+  return lines.map((text) => `${text}\n`).join('');
 }
 
 function printChange(before: Json | undefined, after: Json | undefined, paint: Paint): string {

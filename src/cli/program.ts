@@ -1,6 +1,6 @@
 /** The commands and their options; each is a file under `commands/`. */
 import { Command, CommanderError } from 'commander';
-import { type ApplyOptions, apply, diff } from './commands/apply.ts';
+import { type ApplyOptions, apply, type DiffOptions, diff } from './commands/apply.ts';
 import { type AuditEventsOptions, auditEvents } from './commands/audit-events.ts';
 import { type CheckIssuerOptions, checkIssuer } from './commands/check-issuer.ts';
 import { type ExplainOptions, explain } from './commands/explain.ts';
@@ -79,8 +79,9 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
     .requiredOption(...file)
     .option(...set)
     .option(...prune)
+    .option('--replay <n>', 'also decide the latest <n> exchanges again, at most 1000', '0')
     .action(async (_options, self: Command) =>
-      finish(await diff(dependencies, self.optsWithGlobals<ApplyOptions>())),
+      finish(await diff(dependencies, self.optsWithGlobals<DiffOptions>())),
     );
   const issuer = ['--issuer <url>', 'the issuer (default: MINTMARK_ISSUER)'] as const;
   const trustDomain = [

@@ -8,6 +8,7 @@ import type { StoredDocument } from '../core/policy/document.ts';
 import type { PolicySource } from '../core/policy/source.ts';
 import type { AuditLog, AuditSink, Clock, PolicyHistory, TurningKeyRing, Verify } from '../core/ports.ts';
 import type { RefusalCap } from '../core/refusal-cap.ts';
+import type { ReplayAttempts } from '../core/replay.ts';
 import type { Authenticate } from './admin/admin-caller.ts';
 import type { CertificateSources } from './forwarded-certificate.ts';
 import type { ServerTls } from './server-tls.ts';
@@ -42,6 +43,7 @@ export interface HttpDependencies {
   readonly verify: Verify;
   readonly checkPushedKeys: CheckPushedKeys;
   readonly explain: Explain;
+  readonly replayAttempts: ReplayAttempts;
   readonly keyRing: TurningKeyRing;
   readonly policyBook: PolicyBook;
   readonly policyHistory: PolicyHistory;

@@ -7,7 +7,7 @@ import { CommandFailure, type ExitCode, exitCodes, usageFailure } from '../exit.
 import { explainPlaces, explainProblem } from '../explain-problem.ts';
 import { mergePolicy } from '../merge-policy.ts';
 import { createPaint, plain, plainJson } from '../paint.ts';
-import { countDiff, isEmpty, printDiff } from '../print-diff.ts';
+import { countDiff, isEmpty, printDiff, printReplay } from '../print-diff.ts';
 import { readPolicySources, readTestSources } from '../read-policy-sources.ts';
 
 export interface ApplyOptions {
@@ -19,6 +19,8 @@ export interface ApplyOptions {
   readonly json?: boolean;
 }
 
+export type DiffOptions = Omit<ApplyOptions, 'dryRun' | 'reason'> & { readonly replay?: string };
+
 const maxTries = 5;
 const retryMillis = 150;
 
@@ -29,14 +31,18 @@ export async function apply(dependencies: CliDependencies, options: ApplyOptions
   return exitCodes.done;
 }
 
-/** Says what `apply` would change. Exit code 1 where that is anything. */
-export async function diff(
-  dependencies: CliDependencies,
-  options: Omit<ApplyOptions, 'dryRun' | 'reason'>,
-): Promise<ExitCode> {
-  const sent = await send(dependencies, options, true);
+/** Says what `apply` would change. Exit code 1 where that is anything, an exchange's outcome included. */
+export async function diff(dependencies: CliDependencies, options: DiffOptions): Promise<ExitCode> {
+  const { replay = '0' } = options;
+  if (!/^\d{1,4}$/.test(replay) || Number(replay) > 1000) {
+    throw usageFailure('--replay takes a number from 0 to 1000.');
+  }
+  const sent = await send(dependencies, options, true, Number(replay));
   report(dependencies, { ...options, dryRun: true }, sent);
-  return isEmpty(sent.replaced.diff) ? exitCodes.done : exitCodes.refused;
+  const { newly_permitted: permitted = [], newly_refused: refused = [] } = sent.replaced.replay ?? {};
+  return isEmpty(sent.replaced.diff) && permitted.length + refused.length === 0
+    ? exitCodes.done
+    : exitCodes.refused;
 }
 
 interface Sent {
@@ -44,7 +50,12 @@ interface Sent {
   readonly replaced: PolicyReplaced;
 }
 
-async function send(dependencies: CliDependencies, options: ApplyOptions, dryRun: boolean): Promise<Sent> {
+async function send(
+  dependencies: CliDependencies,
+  options: Omit<ApplyOptions, 'dryRun'>,
+  dryRun: boolean,
+  replay = 0,
+): Promise<Sent> {
   if (options.prune && options.set === undefined) {
     throw usageFailure('--prune needs --set NAME: it deletes only what an earlier apply of that set wrote.');
   }
@@ -56,7 +67,7 @@ async function send(dependencies: CliDependencies, options: ApplyOptions, dryRun
   }
   const client = await openAdminClient(dependencies);
   try {
-    return { sources, replaced: await replaceMerged(client, sources, options, dryRun) };
+    return { sources, replaced: await replaceMerged(client, sources, options, { dryRun, replay }) };
   } catch (error) {
     if (!(error instanceof ServerRefused)) throw error;
     throw new CommandFailure(explainProblem(error.problem, sources), { body: error.problem });
@@ -68,14 +79,14 @@ async function replaceMerged(
   client: AdminClient,
   sources: readonly PolicySource[],
   { set, prune = false, reason }: ApplyOptions,
-  dryRun: boolean,
+  kind: { readonly dryRun: boolean; readonly replay: number },
 ): Promise<PolicyReplaced> {
   for (let tries = 1; ; tries++) {
     const current = await client.getPolicy();
     try {
       return await client.replacePolicy(mergePolicy(current, sources, { set, prune }), {
         ifRevision: current.revision,
-        dryRun,
+        ...kind,
         reason,
       });
     } catch (error) {
@@ -89,10 +100,12 @@ async function replaceMerged(
 function report(
   { out, err, environment }: CliDependencies,
   { json, dryRun }: ApplyOptions,
-  { sources, replaced: { revision, diff: changes, warnings } }: Sent,
+  { sources, replaced: { revision, diff: changes, warnings, replay } }: Sent,
 ): void {
   if (json) {
-    out.write(`${plainJson({ revision, diff: changes, warnings })}\n`);
+    out.write(
+      `${plainJson({ revision, diff: changes, warnings, ...(replay === undefined ? {} : { replay }) })}\n`,
+    );
     return;
   }
   const applied = new Set(sources.map(({ value }) => documentLabel(value)));
@@ -101,8 +114,10 @@ function report(
   const paint = createPaint(out.isTerminal, environment);
   if (isEmpty(changes)) {
     out.write(`${paint('dim', `nothing to change; the policy is at revision ${revision}`)}\n`);
+    if (replay !== undefined) out.write(printReplay(replay, paint));
     return;
   }
   const what = dryRun ? 'not applied' : `the policy is now at revision ${revision}`;
   out.write(`${printDiff(changes, paint)}${paint('bold', `${countDiff(changes)}; ${what}`)}\n`);
+  if (replay !== undefined) out.write(printReplay(replay, paint));
 }

@@ -14,6 +14,7 @@ import { auditEventBody, auditEventSchema } from './audit-event-schema.ts';
 import { createSendLines, exportEvents, linesType } from './audit-export.ts';
 import { type Authorize, summarize } from './authorize.ts';
 import { AdminProblem } from './problem.ts';
+import { readable } from './readable-audit.ts';
 import { describedProblems, secured } from './route-schema.ts';
 
 const auditEventPageSchema = z.object({
@@ -114,21 +115,4 @@ export function auditEventRoutes(
       },
     );
   };
-}
-
-/** What was read, or the problem of a store that does not answer while the audit goes on elsewhere. */
-async function readable<T>(reading: Promise<T>): Promise<T> {
-  try {
-    return await reading;
-  } catch (cause) {
-    throw new AdminProblem(
-      'unavailable',
-      {
-        detail: 'The audit cannot be read right now.',
-        reason: 'server.audit_unavailable',
-        headers: { 'retry-after': '1' },
-      },
-      cause,
-    );
-  }
 }

@@ -7,7 +7,15 @@ import { PolicyRefused } from '../../core/policy/refused.ts';
 import type { PolicySnapshot } from '../../core/policy/snapshot.ts';
 import { documentLabel, type PolicySource } from '../../core/policy/source.ts';
 import type { HttpDependencies } from '../dependencies.ts';
-import { type Authorize, callerOf, eventOf, markRecorded, permitOf, summarize } from './authorize.ts';
+import {
+  type Authorize,
+  callerOf,
+  eventOf,
+  markRecorded,
+  permitOf,
+  requireScope,
+  summarize,
+} from './authorize.ts';
 import { describeChange, etagOf, revisionOf } from './policy-change.ts';
 import {
   ifMatchSchema,
@@ -17,6 +25,7 @@ import {
   replacedBody,
   replacedSchema,
   replaceQuerySchema,
+  replayBody,
 } from './policy-schema.ts';
 import {
   acceptYaml,
@@ -27,12 +36,26 @@ import {
   yamlType,
 } from './policy-text.ts';
 import { AdminProblem } from './problem.ts';
+import { readable } from './readable-audit.ts';
 import { describedProblems, scopesOfChange, secured } from './route-schema.ts';
 
 export function policyRoutes(
   authorize: Authorize,
-  { policyBook, readPolicyText, settings, writePolicyText }: HttpDependencies,
+  {
+    auditLog,
+    clock,
+    policyBook,
+    readPolicyText,
+    replayAttempts,
+    settings,
+    writePolicyText,
+  }: HttpDependencies,
 ): FastifyPluginAsyncZod {
+  const replayed = async (limit: number, before: PolicySnapshot, after: PolicySnapshot) => {
+    if (limit === 0) return {};
+    const events = await readable(auditLog.list({ action: 'token.exchange' }, { limit }));
+    return { replay: replayBody(replayAttempts(events, before, after, clock.now())) };
+  };
   return async (app) => {
     acceptYaml(app);
 
@@ -92,11 +115,18 @@ export function policyRoutes(
       async (request, reply) => {
         const { body, query } = request;
         const isDryRun = query.dryRun === 'true';
+        const { replay = 0 } = query;
+        if (replay > 0) {
+          if (!isDryRun) throw new AdminProblem('malformed-request', { detail: 'replay needs dryRun=true.' });
+          requireScope(request, 'audit:read', settings);
+          await policyBook.refresh();
+        }
+        const before = policyBook.current();
         const sources =
           typeof body === 'string'
             ? requireSome(readPolicyText(body, { managedBy: 'rest' }))
             : body.documents.map(sourceFromJson);
-        const replaced = await policyBook.replace(withoutUntouched(sources, policyBook.current()), {
+        const replaced = await policyBook.replace(withoutUntouched(sources, before), {
           managedBy: 'rest',
           author: callerOf(request).name,
           reason: query.reason,
@@ -111,13 +141,15 @@ export function policyRoutes(
             return eventOf(request);
           },
         });
-        if (isDryRun) summarize(request, describeChange(replaced, { isDryRun, reason: query.reason }));
-        else markRecorded(request);
+        if (isDryRun) {
+          const change = describeChange(replaced, { isDryRun, reason: query.reason });
+          summarize(request, replay > 0 ? `${change}; replayed the latest ${replay} exchanges` : change);
+        } else markRecorded(request);
         if (!isDryRun) reply.header('etag', etagOf(replaced.revision));
         return reply
           .header('cache-control', 'no-store')
           .type('application/json; charset=utf-8')
-          .send(replacedBody(replaced));
+          .send({ ...replacedBody(replaced), ...(await replayed(replay, before, replaced.snapshot)) });
       },
     );
   };

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { PolicyReplaced } from '../../core/policy/book.ts';
 import type { PolicyDiff } from '../../core/policy/diff.ts';
 import { documentSchemas, type Kind, kinds, type StoredDocument } from '../../core/policy/document.ts';
+import type { FoldedAttempt, ReplaySummary } from '../../core/replay.ts';
 import { policyProblemSchema } from './problem.ts';
 
 const kindSchema = z.enum(Object.keys(documentSchemas) as [Kind, ...Kind[]]);
@@ -55,6 +56,24 @@ export const diffSchema = z
   })
   .meta({ id: 'PolicyDiff' });
 
+const replayedSchema = z.object({
+  request_id: z.string().describe('Of the newest.'),
+  identity: z.string(),
+  audience: z.string().optional(),
+  before: z.string().describe('The reason of a refusal, or `permitted`.'),
+  after: z.string(),
+  count: z.int().describe('How many were alike.'),
+});
+
+const replaySchema = z
+  .object({
+    looked_at: z.int().describe('Attempts that had reached a decision.'),
+    newly_permitted: z.array(replayedSchema).describe('At most 50.'),
+    newly_refused: z.array(replayedSchema).describe('At most 50.'),
+    unknown: z.int().describe('Attempts of which the audit keeps too little to tell.'),
+  })
+  .meta({ id: 'PolicyReplay' });
+
 export const replacedSchema = z
   .object({
     revision: z.int().describe('In force now; after a dry run, the one before.'),
@@ -62,6 +81,7 @@ export const replacedSchema = z
     warnings: z
       .array(policyProblemSchema)
       .describe('What the authors of the whole policy should know, though it is taken.'),
+    replay: replaySchema.optional(),
   })
   .meta({ id: 'PolicyReplaced' });
 
@@ -72,6 +92,15 @@ export const ifMatchSchema = z
 
 export const replaceQuerySchema = z.strictObject({
   dryRun: z.enum(['true', 'false']).optional().describe('`true`: only say what would change.'),
+  replay: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(1000)
+    .optional()
+    .describe(
+      'In a dry run: decide this many of the latest exchanges again, and say which would change. Needs `audit:read` besides.',
+    ),
   reason: z
     .string()
     .max(1024)
@@ -113,6 +142,28 @@ export function replacedBody({ revision, diff, snapshot }: PolicyReplaced): z.in
     revision,
     diff: diffBody(diff),
     warnings: snapshot.warnings.map(({ file: _, ...problem }) => problem),
+  };
+}
+
+/** The replay's names on the wire. */
+export function replayBody(summary: ReplaySummary): z.infer<typeof replaySchema> {
+  return {
+    looked_at: summary.lookedAt,
+    newly_permitted: summary.newlyPermitted.map(replayedBody),
+    newly_refused: summary.newlyRefused.map(replayedBody),
+    unknown: summary.unknown,
+  };
+}
+
+function replayedBody(attempt: FoldedAttempt): z.infer<typeof replayedSchema> {
+  const { requestId, identity, audience, before, after, count } = attempt;
+  return {
+    request_id: requestId,
+    identity,
+    ...(audience === undefined ? {} : { audience }),
+    before,
+    after,
+    count,
   };
 }
 

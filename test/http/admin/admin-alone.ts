@@ -4,6 +4,7 @@ import { readPolicyText } from '../../../src/adapters/policy-source/read-text.ts
 import { sqlStores } from '../../../src/adapters/postgres/open.ts';
 import { openPgliteDatabase } from '../../../src/adapters/postgres/pglite-database.ts';
 import { createPolicyBook } from '../../../src/core/policy/book.ts';
+import { replayAttempts } from '../../../src/core/replay.ts';
 import { v7RequestId } from '../../../src/core/request-id.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import { platforms } from '../../../src/credentials/platforms/index.ts';
@@ -53,6 +54,7 @@ export async function openAdminAlone(
     verify: unused,
     checkPushedKeys: unused,
     explain: unused,
+    replayAttempts,
     keyRing: {
       signer: unused,
       publicKeys: unused,

@@ -196,6 +196,31 @@ describe('mintmark diff', () => {
     await runCli(['apply', '-f', path], { environment });
     expect(await runCli(['diff', '-f', path], { environment })).toMatchObject({ exitCode: 0, err: '' });
   });
+
+  it('says what recent exchanges would become', async () => {
+    const input = await story.platformToken();
+    const args = ['token', '--audience', 'https://replayed.test', '--credential-file', '-'];
+    expect(await runCli(args, { environment, input })).toMatchObject({ exitCode: 1 });
+    const grant = {
+      ...resource('cluster-replayed'),
+      kind: 'Grant',
+      spec: {
+        subjects: [{ issuer: 'cluster' }],
+        acknowledgeWide: true,
+        resource: 'replayed',
+        scopes: ['items:read'],
+      },
+    };
+    const path = file('replayed.yaml', resource('replayed'), grant);
+    const shown = await runCli(['diff', '-f', path, '--replay', '100'], { environment });
+    expect(shown).toMatchObject({ exitCode: 1, err: '' });
+    expect(shown.out).toMatch(
+      /\+ spiffe:\S+ for https:\/\/replayed\.test: policy\.unknown_resource → permitted \(1, such as [\w-]+\)/,
+    );
+    expect(await runCli(['diff', '-f', path, '--replay', '1001'], { environment })).toMatchObject({
+      exitCode: 2,
+    });
+  });
 });
 
 describe('mintmark token and mintmark why', () => {

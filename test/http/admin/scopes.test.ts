@@ -98,6 +98,14 @@ describe('PUT /admin/v1/policy', () => {
     ]);
   });
 
+  it('needs audit:read besides where a dry run decides recorded exchanges again', async () => {
+    const query = '?dryRun=true&replay=10';
+    await expectRefused(() => put('editor', start, query), 'audit:read', 'audit:read');
+    expect((await put('editor', start, '?dryRun=true')).statusCode).toBe(200);
+    const answer = await putPolicy(house.app, start, { query });
+    expect(answer.json()).toHaveProperty('replay.looked_at');
+  });
+
   it.each([
     ['alters an Issuer', [moved, domain]],
     ['removes an Issuer', [domain]],
