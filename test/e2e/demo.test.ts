@@ -195,7 +195,7 @@ describe('examples/policy.yaml', () => {
       '--trust-domain',
       'mintmark.example',
     );
-    expect(stdout).toBe('7 documents: valid\n');
+    expect(stdout).toBe('7 documents and 1 policy test: valid\n');
   });
 
   it('is refused for another trust domain than its grants name', async () => {
