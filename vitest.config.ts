@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 const shared = {
   environment: 'node',
   restoreMocks: true,
-  testTimeout: 60_000, // twice what the slowest took on a machine that did much else
+  testTimeout: 30_000,
   hookTimeout: 120_000,
 } as const;
 

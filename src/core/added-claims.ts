@@ -52,8 +52,8 @@ export function addedClaims(
   }
   const refusal = refusalOfRequested(grants, requested, values);
   if (refusal !== undefined) return { ok: false, ...refusal };
-  const isOfPolicy = sizeOfClaims(Object.fromEntries(values)) > maxAddedClaimsBytes;
-  const claims = { ...Object.fromEntries(values), ...requested };
+  const given = Object.fromEntries(values);
+  const claims = { ...given, ...requested };
   const names = Object.keys(claims);
   if (names.length === 0) return { ok: true, claims };
   const bytes = sizeOfClaims(claims);
@@ -65,6 +65,7 @@ export function addedClaims(
     actual: clip(`${bytes} bytes: ${names.join(' ')}`),
   };
   if (isSmall) return { ok: true, claims, check };
+  const isOfPolicy = sizeOfClaims(given) > maxAddedClaimsBytes;
   return { ok: false, reason: isOfPolicy ? 'policy.claims_too_large' : 'request.claims_too_large', check };
 }
 
