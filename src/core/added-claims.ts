@@ -2,13 +2,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Check } from './audit.ts';
 import { maxAddedClaimsBytes, sizeOfClaims } from './claims-size.ts';
+import { clip } from './clip.ts';
 import type { Reason } from './error.ts';
 import type { Json, JsonObject } from './json.ts';
 import { readClaim } from './policy/claim-path.ts';
 import type { Grant } from './policy/snapshot.ts';
 import { refusalOfRequested } from './requested-claims.ts';
-
-const maxTextLength = 256;
 
 export type AddedClaims =
   | { readonly ok: true; readonly claims: JsonObject; readonly check?: Check }
@@ -75,8 +74,4 @@ function claimsOf({ claims }: Grant, verified: JsonObject): readonly (readonly [
     return reading.found && reading.value !== null ? [[name, reading.value] as const] : [];
   });
   return [...Object.entries(claims.set), ...copied];
-}
-
-function clip(text: string): string {
-  return text.length <= maxTextLength ? text : `${text.slice(0, maxTextLength - 1)}…`;
 }

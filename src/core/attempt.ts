@@ -1,12 +1,16 @@
 /** One attempt to get a token, and the audit event that is filled in as its facts arrive. */
 import { hash } from 'node:crypto';
 import type { AuditEvent } from './audit.ts';
+import { clip } from './clip.ts';
 import type { Credential } from './credential.ts';
 import type { Decision } from './decide.ts';
 import type { OAuthError } from './error.ts';
 import type { Identity } from './identity.ts';
 import type { TokenRequest } from './request.ts';
 import type { MintedToken } from './token.ts';
+
+/** Of an audience that the audit keeps whole; what is longer was cut. */
+export const maxAudienceLength = 512;
 
 export interface Attempt {
   /** A UUID that every answer to this attempt carries. */
@@ -28,7 +32,7 @@ export function beginEvent(attempt: Attempt, at: number): AuditEvent {
 
 export function noteRequest(event: AuditEvent, request: TokenRequest): void {
   noteCredential(event, request.credential);
-  if (request.audience !== undefined) event.audience = clip(request.audience);
+  if (request.audience !== undefined) event.audience = clip(request.audience, maxAudienceLength + 1);
   if (request.scopes !== undefined) event.requestedScopes = request.scopes;
   if (request.additionalClaims !== undefined) event.requestedClaims = Object.keys(request.additionalClaims);
 }
@@ -78,10 +82,4 @@ function hashOfCredential({ token, chain }: Omit<Credential, 'declaredType'>): s
 /** SHA-256, base64url: joins events of one token without keeping it. */
 function hashOf(token: string | Uint8Array): string {
   return hash('sha256', token, 'base64url');
-}
-
-const maxNotedLength = 512;
-
-function clip(text: string): string {
-  return text.length <= maxNotedLength ? text : `${text.slice(0, maxNotedLength)}…`;
 }

@@ -1,5 +1,6 @@
 /** The bounded trace of a decision: for each thing that was looked at, what was expected and what was found. */
 import type { Check } from './audit.ts';
+import { clip } from './clip.ts';
 import type { AskedFor } from './decide.ts';
 import type { Reason } from './error.ts';
 import type { GrantFinding } from './grant-findings.ts';
@@ -13,7 +14,6 @@ const maxScopeChecks = 8;
 const maxNearestGrants = 8;
 /** How many grants of a resource a refusal looks at for the nearest ones: it must not cost more where there are more. */
 const maxLookedAt = 64;
-const maxTextLength = 256;
 
 export function checkResource(audience: string, resource: Resource | undefined): Check {
   return {
@@ -230,8 +230,4 @@ function bounded<T>(
 function describeTime(millis: number | undefined): string {
   const date = new Date(millis ?? Number.NaN);
   return Number.isNaN(date.getTime()) ? 'no valid time' : date.toISOString();
-}
-
-function clip(text: string, maxLength = maxTextLength): string {
-  return text.length <= maxLength ? text : `${text.slice(0, maxLength - 1)}…`;
 }

@@ -1,5 +1,7 @@
 /** Decides a recorded exchange again under two policies; where the audit kept too little to tell, it says so. */
+
 import { isDeepStrictEqual } from 'node:util';
+import { maxAudienceLength } from './attempt.ts';
 import type { AuditEvent } from './audit.ts';
 import { type AskedFor, type Decision, decide } from './decide.ts';
 import type { CredentialKind, IdentityFields } from './identity.ts';
@@ -39,7 +41,6 @@ export interface ReplaySummary {
 
 const credentialKinds: readonly CredentialKind[] = ['platform-token', 'jwt-svid', 'x509-svid'];
 const credentialSeconds = 7 * 86_400; // longer than any token of ours, so that it is never what decides
-const maxAudienceLength = 512; // of what the audit keeps; a longer one is cut
 const maxListed = 50;
 
 /** Undefined where the event is of no exchange that reached a decision. Pure: both decisions are made as of `nowMillis`. */
