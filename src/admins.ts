@@ -6,7 +6,7 @@ import { adminAudience } from './core/policy/admin-resource.ts';
 import type { PolicyBook } from './core/policy/book.ts';
 import type { KeyRing } from './core/ports.ts';
 import type { Secret } from './core/secret.ts';
-import { createVerifyAdminToken } from './credentials/admin-token.ts';
+import { createVerifyOwnToken } from './credentials/own-token.ts';
 import { type Authenticate, createAuthenticate } from './http/admin/admin-caller.ts';
 
 export interface AdminParts {
@@ -29,7 +29,8 @@ export function openAdmins(
   }
   return createAuthenticate({
     bootstrapToken,
-    verifyAdminToken: createVerifyAdminToken({ issuer, audience: adminAudience(issuer), keyRing }),
+    verifyOwnToken: createVerifyOwnToken({ issuer, keyRing }),
+    audience: adminAudience(issuer),
     scopesOf: (spiffeId, nowMillis) =>
       grantedAdminScopes(policyBook.current(), spiffeId, trustDomain, nowMillis),
   });

@@ -100,14 +100,15 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
 
   'admin.token_missing': 'the request carried no admin token',
   'admin.token_refused': 'the admin token was wrong, or admin tokens are switched off',
-  'admin.token_malformed': 'the admin token looks like a JWT and cannot be read as one',
-  'admin.token_type_mismatch': 'the admin token is not an access token, but a token of another type',
-  'admin.token_key_unknown':
-    'the admin token names no key that this server publishes, or not that key’s algorithm',
-  'admin.token_signature_invalid': 'the admin token is not signed with the key that it names',
-  'admin.token_issuer_mismatch': 'the admin token is another issuer’s',
-  'admin.token_audience_mismatch': 'the admin token was minted for another resource than the admin API',
-  'admin.token_expired': 'the admin token is over, or not valid yet',
+  'token.malformed':
+    'the token that was to be ours looks like a JWT and cannot be read as one, or lacks a claim',
+  'token.type_mismatch': 'the token that was to be ours is not an access token, but a token of another type',
+  'token.key_unknown':
+    'the token that was to be ours names no key that this server publishes, or not that key’s algorithm',
+  'token.signature_invalid': 'the token that was to be ours is not signed with the key that it names',
+  'token.issuer_mismatch': 'the token that was to be ours is another issuer’s',
+  'token.audience_mismatch': 'the token was minted for another resource than the one that it was sent to',
+  'token.expired': 'the token is over, or not valid yet',
   'admin.grant_missing': 'the policy in force no longer makes an admin of whom the token was minted for',
   'admin.scope_missing': 'the admin token lacks a scope',
   'admin.pusher_not_named': 'the Issuer document does not name the caller in keys.pushedBy',

@@ -3,9 +3,9 @@ import type { TokenAlgorithm } from './algorithm.ts';
 import type { AuditEvent, Outcome } from './audit.ts';
 import type { Credential } from './credential.ts';
 import type { Identity } from './identity.ts';
+import type { OwnToken } from './own-token.ts';
 import type { StoredDocument } from './policy/document.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
-import type { SpiffeId } from './spiffe-id.ts';
 
 /**
  * Proves who presents the credential. Throws an `OAuthError` with a `credential.*` reason and no lane; resolves to an
@@ -13,11 +13,11 @@ import type { SpiffeId } from './spiffe-id.ts';
  */
 export type Verify = (credential: Credential, policy: PolicySnapshot, nowMillis: number) => Promise<Identity>;
 
-/** Proves that we minted this token for our admin API. Rejects with an `OAuthError` `admin.token_…`. */
-export type VerifyAdminToken = (
-  token: string,
-  nowMillis: number,
-) => Promise<{ readonly subject: SpiffeId; readonly scopes: readonly string[] }>;
+/**
+ * Proves that we minted this access token, that it is in force. Rejects with an `OAuthError`
+ * `token.…`. Whom it is for and what it is bound to is the caller's to check.
+ */
+export type VerifyOwnToken = (token: string, nowMillis: number) => Promise<OwnToken>;
 
 export interface Clock {
   /** Milliseconds since the epoch. */

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { OAuthError } from './error.ts';
 import type { JsonObject } from './json.ts';
+import type { Confirmation } from './own-token.ts';
 import type { Signer } from './ports.ts';
 import { Secret } from './secret.ts';
 import type { SpiffeId } from './spiffe-id.ts';
@@ -9,6 +10,8 @@ import type { SpiffeId } from './spiffe-id.ts';
 export interface TokenOrder {
   readonly issuer: string;
   readonly subject: SpiffeId;
+  /** Who asked for the token, where that is not its subject. */
+  readonly clientId?: string | undefined;
   readonly audience: string;
   /** Stand after the audience in `aud`. */
   readonly extraAudiences: readonly string[];
@@ -16,12 +19,17 @@ export interface TokenOrder {
   readonly lifetimeSeconds: number;
   /** What the grants add; a claim of ours always wins over one of these. */
   readonly addedClaims: JsonObject;
+  /** What the token is bound to (RFC 7800). */
+  readonly confirmation?: Confirmation | undefined;
   readonly nowMillis: number;
 }
 
+/** How the token is shown to its resource server; `N_A` is for what is no access token (RFC 8693 §2.2.1). */
+export type TokenType = 'Bearer' | 'DPoP' | 'N_A';
+
 export interface MintedToken {
   readonly accessToken: Secret<string>;
-  readonly tokenType: 'Bearer';
+  readonly tokenType: TokenType;
   readonly jti: string;
   readonly kid: string;
   /** Seconds since the epoch. */
@@ -43,13 +51,14 @@ export async function mintAccessToken(signer: Signer, order: TokenOrder): Promis
     exp: expiresAt,
     iat: issuedAt,
     jti,
-    client_id: order.subject,
+    client_id: order.clientId ?? order.subject,
     ...(order.scopes.length === 0 ? {} : { scope: order.scopes.join(' ') }),
+    ...(order.confirmation === undefined ? {} : { cnf: order.confirmation }),
   };
   const header = { typ: 'at+jwt', alg: signer.algorithm, kid: signer.kid }; // RFC 9068 §2.1
   return {
     accessToken: new Secret(await signJwt(signer, header, claims)),
-    tokenType: 'Bearer',
+    tokenType: order.confirmation !== undefined && 'jkt' in order.confirmation ? 'DPoP' : 'Bearer', // RFC 9449 §5
     jti,
     kid: signer.kid,
     expiresAt,

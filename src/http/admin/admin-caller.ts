@@ -2,8 +2,9 @@
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { refuse } from '../../core/error.ts';
+import { requireSoleAudience } from '../../core/own-token.ts';
 import { type AdminScope, adminScopes } from '../../core/policy/admin-resource.ts';
-import type { VerifyAdminToken } from '../../core/ports.ts';
+import type { VerifyOwnToken } from '../../core/ports.ts';
 import type { Secret } from '../../core/secret.ts';
 
 export type { AdminScope };
@@ -14,13 +15,15 @@ export interface AdminCaller {
   readonly scopes: ReadonlySet<AdminScope>;
 }
 
-/** Who presents this token at this time. Rejects with an `OAuthError` `admin.token_…` or `admin.grant_missing`. */
+/** Who presents this token at this time. Rejects with an `OAuthError` `admin.token_…`, `token.…` or `admin.grant_missing`. */
 export type Authenticate = (token: string, nowMillis: number) => Promise<AdminCaller>;
 
 export interface AuthenticateParts {
   /** Holds every scope; undefined switches it off. */
   readonly bootstrapToken: Secret<string> | undefined;
-  readonly verifyAdminToken: VerifyAdminToken;
+  readonly verifyOwnToken: VerifyOwnToken;
+  /** Of the admin API; a token must be for it alone. */
+  readonly audience: string;
   /** What the policy in force gives this identity on the admin API. */
   readonly scopesOf: (spiffeId: string, nowMillis: number) => ReadonlySet<AdminScope>;
 }
@@ -30,7 +33,9 @@ export function createAuthenticate(parts: AuthenticateParts): Authenticate {
   return async (token, nowMillis) => {
     if (isBootstrap(token)) return { name: 'bootstrap', scopes: new Set(adminScopes) };
     if (token.split('.', 4).length !== 3) refuse('admin.token_refused');
-    const { subject, scopes } = await parts.verifyAdminToken(token, nowMillis);
+    const verified = await parts.verifyOwnToken(token, nowMillis);
+    requireSoleAudience(verified, parts.audience);
+    const { subject, scopes } = verified;
     // Asked anew for each request: a grant that is taken away ends the tokens that it gave.
     const granted = parts.scopesOf(subject, nowMillis);
     if (granted.size === 0) refuse('admin.grant_missing', `sub ${subject}`);

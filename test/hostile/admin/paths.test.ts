@@ -148,7 +148,8 @@ describe('a caller who lacks a scope', () => {
       refusalCap: async () => true,
       authenticate: createAuthenticate({
         bootstrapToken: new Secret(testAdminToken),
-        verifyAdminToken: async () => refuse('admin.token_malformed'),
+        audience: 'https://sts.test/admin/v1',
+        verifyOwnToken: async () => refuse('token.malformed'),
         scopesOf: () => new Set(),
       }),
       settings: {

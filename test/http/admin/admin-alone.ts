@@ -20,7 +20,8 @@ const unused = () => {
 export async function openAdminAlone(
   authenticate: Authenticate = createAuthenticate({
     bootstrapToken: new Secret(testAdminToken),
-    verifyAdminToken: unused,
+    verifyOwnToken: unused,
+    audience: 'https://sts.test/admin/v1',
     scopesOf: unused,
   }),
 ) {

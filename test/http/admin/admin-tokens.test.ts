@@ -84,7 +84,7 @@ describe('a token for the admin API', () => {
     house.clock.set(endMillis - 1);
     expect((await callWith(house.app, token, '/status')).statusCode).toBe(200);
     house.clock.set(endMillis);
-    await expectRefused(await callWith(house.app, token, '/status'), 'admin.token_expired', token);
+    await expectRefused(await callWith(house.app, token, '/status'), 'token.expired', token);
   });
 
   it('ends with the grant that it came from', async () => {
@@ -113,7 +113,7 @@ describe('a token for the admin API', () => {
     const token = await adminToken(story, house.app);
     expect(decodeJwt(token).exp).toBe(testNowSeconds + 60);
     house.clock.set(testNowMillis + 60_000);
-    await expectRefused(await callWith(house.app, token, '/status'), 'admin.token_expired', token);
+    await expectRefused(await callWith(house.app, token, '/status'), 'token.expired', token);
   });
 });
 
@@ -129,17 +129,13 @@ describe('any other token', () => {
   it.each<[string, string, () => Promise<string>]>([
     [
       'one that we minted for another resource',
-      'admin.token_audience_mismatch',
+      'token.audience_mismatch',
       async () => (await story.ask(house.app, ['alpha'], 'alpha')).json().access_token,
     ],
-    ['the workload’s own credential', 'admin.token_type_mismatch', () => story.svid()],
-    ['a stranger’s', 'admin.token_key_unknown', () => forged({})],
-    [
-      'a stranger’s under our kid',
-      'admin.token_signature_invalid',
-      async () => forged({ kid: await ourKid() }),
-    ],
-    ['what only looks like one', 'admin.token_malformed', async () => 'e30.e30.e30'],
+    ['the workload’s own credential', 'token.type_mismatch', () => story.svid()],
+    ['a stranger’s', 'token.key_unknown', () => forged({})],
+    ['a stranger’s under our kid', 'token.signature_invalid', async () => forged({ kid: await ourKid() })],
+    ['what only looks like one', 'token.malformed', async () => 'e30.e30.e30'],
     ['no JWT at all', 'admin.token_refused', async () => 'a-guess'],
     ['a JWE', 'admin.token_refused', async () => 'a.b.c.d.e'],
   ])('is refused: %s', async (_, reason, tokenOf) => {
