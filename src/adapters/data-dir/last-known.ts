@@ -1,10 +1,13 @@
 /** The policy and the signing keys as last read from the database, on disk, so that a replica can start while it is away. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { editsOf, withEdits } from '../../core/policy/edits.ts';
 import type {
   Clock,
   KeyStore,
+  PolicyAmendment,
   PolicyChange,
+  PolicyDelta,
   PolicyStore,
   StoredKey,
   StoredPolicy,
@@ -50,7 +53,7 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const policyFile = sealedFile(join(folder, 'policy.ndjson'), keyEncryptionKey, 'policy');
   const keysFile = sealedFile(join(folder, 'keys.json'), keyEncryptionKey, 'keys');
-  let policyRevision: number | undefined;
+  let policy: StoredPolicy | undefined;
   let keysText: string | undefined;
   let keysKeptAt = 0;
   let keysReadAt = clock.now();
@@ -58,9 +61,12 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
   let saving: Promise<void> = Promise.resolve();
 
   /** In the background, one at a time; a disk that does not take it costs a colder start and nothing else. */
-  function save(file: SealedFile, parts: () => Iterable<string>): void {
+  function save(file: SealedFile, parts: () => Iterable<string> | undefined): void {
     saving = saving
-      .then(() => file.write(parts()))
+      .then(() => {
+        const written = parts();
+        return written && file.write(written);
+      })
       .catch((error) => log('the last known state could not be kept', { err: error }));
   }
 
@@ -81,7 +87,7 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
       keepPolicy(stored);
       return stored;
     } catch (error) {
-      if (policyRevision !== undefined) throw error; // what is in memory is newer
+      if (policy !== undefined) throw error; // what is in memory is newer
       return await fallBack(error, async ({ policyRevision: revision }) => {
         const kept = parsePolicy(await policyFile.read());
         // Between the two files' writing: the policy is newer than the keys' note of it, or is not there yet.
@@ -91,16 +97,33 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
     }
   }
 
+  async function loadSince(revision: number): Promise<PolicyDelta | undefined> {
+    const delta = await stores.policy.loadSince(revision);
+    if (delta === undefined || policy?.revision !== revision) return undefined; // then all of it is loaded, and kept
+    fromDisk = false;
+    keepPolicy({ revision: delta.revision, documents: withEdits(policy.documents, editsOf(delta)) });
+    return delta;
+  }
+
   async function replace(change: PolicyChange): Promise<number> {
     const revision = await stores.policy.replace(change);
     keepPolicy({ revision, documents: change.documents });
     return revision;
   }
 
+  async function amend(change: PolicyAmendment): Promise<number> {
+    const revision = await stores.policy.amend(change);
+    if (policy?.revision === change.baseRevision) {
+      keepPolicy({ revision, documents: withEdits(policy.documents, editsOf(change)) });
+    }
+    return revision;
+  }
+
+  /** Changes that come faster than the disk takes them are kept by the last of them. */
   function keepPolicy(stored: StoredPolicy): void {
-    if (stored.revision === policyRevision) return;
-    policyRevision = stored.revision;
-    save(policyFile, () => policyLines(stored));
+    if (stored.revision === policy?.revision) return;
+    policy = stored;
+    save(policyFile, () => (stored === policy ? policyLines(stored) : undefined));
   }
 
   async function list(): Promise<readonly StoredKey[]> {
@@ -131,12 +154,12 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
     if (text === keysText && clock.now() < keysKeptAt + keepEveryMillis) return;
     keysText = text;
     keysKeptAt = clock.now();
-    const kept: KeptKeys = { at: keysKeptAt, policyRevision: policyRevision ?? 0, keys: written };
+    const kept: KeptKeys = { at: keysKeptAt, policyRevision: policy?.revision ?? 0, keys: written };
     save(keysFile, () => [JSON.stringify(kept)]);
   }
 
   return {
-    policy: { ...stores.policy, load, replace },
+    policy: { ...stores.policy, load, loadSince, replace, amend },
     keys: { ...stores.keys, list },
     keysReadAt: () => keysReadAt,
     isFromDisk: () => fromDisk,

@@ -3,8 +3,10 @@ import type { TokenAlgorithm } from '../algorithm.ts';
 import type { IdentityFields } from '../identity.ts';
 import type { Json, JsonObject } from '../json.ts';
 import type { Platform } from '../platform.ts';
+import type { CheckedPolicy } from './check.ts';
 import type { Condition } from './condition.ts';
 import type { IssuerDocument, StoredDocument, TrustDomainDocument } from './document.ts';
+import type { GrantSet } from './grant-set.ts';
 import type { PolicyProblem } from './refused.ts';
 import type { SubjectTemplate } from './subject-template.ts';
 import type { WorkloadPattern } from './workload-pattern.ts';
@@ -104,6 +106,16 @@ export interface PolicySnapshot {
   defaultGrantsFor(identity: IdentityFields): readonly Grant[];
   /** For the trace of a refusal: the first few grants of the resource, whoever they are for. */
   grantsOn(resource: Resource, limit: number): readonly Grant[];
+  readonly basis: PolicyBasis;
+}
+
+/** What a change of a few grants is compiled on. */
+export interface PolicyBasis {
+  readonly checked: Omit<CheckedPolicy, 'grants'>;
+  readonly resources: readonly Resource[];
+  /** Of every claim that a grant's condition reads. */
+  readonly conditionClaimPaths: ReadonlySet<string>;
+  readonly grants: GrantSet;
 }
 
 /** What a policy is compiled against besides its documents. */
