@@ -1,7 +1,7 @@
 /** The policy and the signing keys as last read from the database, on disk, so that a replica can start while it is away. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { editsOf, withEdits } from '../../core/policy/edits.ts';
+import { withChanges } from '../../core/policy/edits.ts';
 import type {
   Clock,
   KeyStore,
@@ -101,7 +101,7 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
     const delta = await stores.policy.loadSince(revision);
     if (delta === undefined || policy?.revision !== revision) return undefined; // then all of it is loaded, and kept
     fromDisk = false;
-    keepPolicy({ revision: delta.revision, documents: withEdits(policy.documents, editsOf(delta)) });
+    keepPolicy({ revision: delta.revision, documents: withChanges(policy.documents, delta) });
     return delta;
   }
 
@@ -114,7 +114,7 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
   async function amend(change: PolicyAmendment): Promise<number> {
     const revision = await stores.policy.amend(change);
     if (policy?.revision === change.baseRevision) {
-      keepPolicy({ revision, documents: withEdits(policy.documents, editsOf(change)) });
+      keepPolicy({ revision, documents: withChanges(policy.documents, change) });
     }
     return revision;
   }

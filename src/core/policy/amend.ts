@@ -3,12 +3,12 @@ import { adminResourceName } from './admin-resource.ts';
 import { assembleSnapshot } from './assemble-snapshot.ts';
 import { checkDocuments } from './check.ts';
 import { compileConditions } from './conditions.ts';
-import { type PolicyEdits, withEdits } from './edits.ts';
+import { type PolicyEdits, withChanges } from './edits.ts';
 import { compileGrants } from './grants.ts';
 import { refuseClaimsOpposedTo } from './opposed-claims.ts';
 import { collectProblems } from './problems.ts';
 import type { Grant, PolicyContext, PolicySnapshot } from './snapshot.ts';
-import { documentName } from './source.ts';
+import { documentName, storedFromSources } from './source.ts';
 
 /**
  * What compilePolicy would make of the policy with these edits, or undefined where they reach beyond ordinary grants: an
@@ -44,7 +44,7 @@ export function amendPolicy(
   return assembleSnapshot({
     ...policy,
     revision,
-    documents: withEdits(policy.documents, edits),
+    documents: withChanges(policy.documents, { put: storedFromSources(edits.put), removed: edits.remove }),
     warnings: [...warnings, ...problems.warnings()],
     basis: { ...policy.basis, grants: policy.basis.grants.amended(grants, [...touched]) },
   });

@@ -1,7 +1,7 @@
 /** A change of some documents of a policy, and of no others. */
 import type { DocumentName } from './diff.ts';
 import type { StoredDocument } from './document.ts';
-import { documentName, type PolicySource, sourcesFromStored, storedFromSources } from './source.ts';
+import { documentName, type PolicySource, sourcesFromStored } from './source.ts';
 
 export interface PolicyEdits {
   /** Documents that are added, or take the place of those of their kind and name. */
@@ -9,10 +9,19 @@ export interface PolicyEdits {
   readonly remove: readonly DocumentName[];
 }
 
-/** The documents after the edits, in their order; what is new comes last. */
-export function withEdits(documents: readonly StoredDocument[], edits: PolicyEdits): StoredDocument[] {
-  const put = byName(storedFromSources(edits.put));
-  const isTouched = matcher(edits);
+/** The same in stored documents, whatever they say. */
+export interface StoredChanges {
+  readonly put: readonly StoredDocument[];
+  readonly removed: readonly DocumentName[];
+}
+
+/** The documents after the changes, in their order; what is new comes last. */
+export function withChanges(
+  documents: readonly StoredDocument[],
+  { put: changes, removed }: StoredChanges,
+): StoredDocument[] {
+  const put = byName(changes);
+  const isTouched = matcher([...changes, ...removed]);
   const replaced = new Set<StoredDocument>();
   const kept: StoredDocument[] = [];
   for (const document of documents) {
@@ -31,26 +40,27 @@ export function withEdits(documents: readonly StoredDocument[], edits: PolicyEdi
 
 /** The documents that the edits touch, as they stand before them. */
 export function touchedBy(edits: PolicyEdits, documents: readonly StoredDocument[]): StoredDocument[] {
-  return documents.filter(matcher(edits));
+  return documents.filter(matcher(namesIn(edits)));
 }
 
 /** All other documents. */
 export function untouchedBy(edits: PolicyEdits, documents: readonly StoredDocument[]): StoredDocument[] {
-  const isTouched = matcher(edits);
+  const isTouched = matcher(namesIn(edits));
   return documents.filter((document) => !isTouched(document));
 }
 
 /** What turned up in a store since it was last read. */
-export function editsOf(delta: {
-  readonly put: readonly StoredDocument[];
-  readonly removed: readonly DocumentName[];
-}): PolicyEdits {
-  return { put: sourcesFromStored(delta.put), remove: delta.removed };
+export function editsOf({ put, removed }: StoredChanges): PolicyEdits {
+  return { put: sourcesFromStored(put), remove: removed };
+}
+
+function namesIn({ put, remove }: PolicyEdits): readonly DocumentName[] {
+  return [...put.flatMap(({ value }) => documentName(value) ?? []), ...remove];
 }
 
 /** Makes no string of its own for any document, since it may be asked of 100,000. */
-function matcher({ put, remove }: PolicyEdits): (document: DocumentName) => boolean {
-  const named = byName([...put.flatMap(({ value }) => documentName(value) ?? []), ...remove]);
+function matcher(names: readonly DocumentName[]): (document: DocumentName) => boolean {
+  const named = byName(names);
   return ({ kind, name }) => named.get(name)?.some((other) => other.kind === kind) ?? false;
 }
 
