@@ -23,6 +23,7 @@ import type { TokenAlgorithm } from './core/algorithm.ts';
 import { tokenEndpointOf } from './core/discovery.ts';
 import { createExchange } from './core/exchange.ts';
 import { createExplain } from './core/explain.ts';
+import { createForwardAuth } from './core/forward-auth.ts';
 import { algorithmsOf } from './core/policy/algorithms.ts';
 import { createPolicyBook } from './core/policy/book.ts';
 import { createPinnedKeysAlarm } from './core/policy/pinned-keys-alarm.ts';
@@ -34,6 +35,7 @@ import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { createCheckUnsavedIssuer } from './credentials/check-unsaved-issuer.ts';
 import { openKeySets } from './credentials/jwks.ts';
 import { openLastGoods } from './credentials/last-good.ts';
+import { createVerifyOwnToken } from './credentials/own-token.ts';
 import { platforms } from './credentials/platforms/index.ts';
 import { checkPushedKeys } from './credentials/pushed-keys.ts';
 import { createSuppose } from './credentials/suppose.ts';
@@ -164,6 +166,14 @@ async function assemble(
     limit: refusalLimit,
     windowSeconds: refusalWindowSeconds,
   });
+  // In this process alone: a proxy's refusals cost no round trip, and none of the exchanges from its address.
+  const proxyCounter = memoryRateCounter(clock);
+  const forwardAuthCap = createRefusalCap({
+    shared: proxyCounter,
+    local: proxyCounter,
+    limit: refusalLimit,
+    windowSeconds: refusalWindowSeconds,
+  });
   const verifierOptions = {
     keySets,
     issuer: config.issuer,
@@ -219,6 +229,11 @@ async function assemble(
       audit,
       auditLog: stores.audit,
       refusalCap,
+      forwardAuth: createForwardAuth({
+        verify,
+        verifyOwnToken: createVerifyOwnToken({ issuer: config.issuer, keyRing }),
+      }),
+      forwardAuthCap,
       authenticate: openAdmins({ config, bootstrapToken, policyBook, keyRing }, logger),
       readiness: readinessOf(stores, redis, spool),
       isDraining: () => isDraining,

@@ -109,6 +109,7 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'token.issuer_mismatch': 'the token that was to be ours is another issuer’s',
   'token.audience_mismatch': 'the token was minted for another resource than the one that it was sent to',
   'token.expired': 'the token is over, or not valid yet',
+  'token.scope_missing': 'the token lacks a scope that the proxy’s configuration asks for',
   'admin.grant_missing': 'the policy in force no longer makes an admin of whom the token was minted for',
   'admin.scope_missing': 'the admin token lacks a scope',
   'admin.pusher_not_named': 'the Issuer document does not name the caller in keys.pushedBy',

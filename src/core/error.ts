@@ -150,6 +150,7 @@ export const reasons = {
   'token.issuer_mismatch': { code: 'invalid_token' },
   'token.audience_mismatch': { code: 'invalid_token' },
   'token.expired': { code: 'invalid_token' },
+  'token.scope_missing': { code: 'invalid_token' },
   'admin.grant_missing': { code: 'invalid_token' },
   'admin.scope_missing': { code: 'invalid_token' },
   'admin.pusher_not_named': { code: 'invalid_token' },

@@ -48,6 +48,7 @@ export function compilePolicy(
     observedIssuers: new Set(issuers.filter((issuer) => issuer.isObserved).map(({ name }) => name)),
     trustDomains: new Map(trustDomains.map((domain) => [domain.name, domain])),
     resourcesByAudience: new Map(resources.map((resource) => [resource.audience, resource])),
+    resourcesByName: new Map(resources.map((resource) => [resource.name, resource])),
     grantsFor: (identity, resource) => indexByResource.get(resource.name)?.find(identity) ?? [],
     defaultGrantsFor: (identity) => defaults.find(identity),
     grantsOn: (resource, limit) => grantsByResource.get(resource.name)?.slice(0, limit) ?? [],
