@@ -33,6 +33,7 @@ import { createRefusalCap } from './core/refusal-cap.ts';
 import { replayAttempts } from './core/replay.ts';
 import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { createCheckUnsavedIssuer } from './credentials/check-unsaved-issuer.ts';
+import { createVerifyDpop } from './credentials/dpop.ts';
 import { openKeySets } from './credentials/jwks.ts';
 import { openLastGoods } from './credentials/last-good.ts';
 import { createVerifyOwnToken } from './credentials/own-token.ts';
@@ -183,6 +184,12 @@ async function assemble(
     readTokenFile,
   };
   const verify = createVerifier(verifierOptions);
+  const replayGuard = redis?.replayGuard ?? stores.replayGuard;
+  const forwardAuth = createForwardAuth({
+    verify,
+    verifyOwnToken: createVerifyOwnToken({ issuer: config.issuer, keyRing }),
+    verifyDpop: createVerifyDpop({ replayGuard }),
+  });
   const metrics = openMetrics({
     clock,
     policyRevision: () => policyBook.current().revision,
@@ -195,7 +202,7 @@ async function assemble(
     clock,
     policy: () => policyBook.current(),
     verify,
-    replayGuard: redis?.replayGuard ?? stores.replayGuard,
+    replayGuard,
     keyRing,
     audit,
     refusalCap,
@@ -229,10 +236,7 @@ async function assemble(
       audit,
       auditLog: stores.audit,
       refusalCap,
-      forwardAuth: createForwardAuth({
-        verify,
-        verifyOwnToken: createVerifyOwnToken({ issuer: config.issuer, keyRing }),
-      }),
+      forwardAuth,
       forwardAuthCap,
       authenticate: openAdmins({ config, bootstrapToken, policyBook, keyRing }, logger),
       readiness: readinessOf(stores, redis, spool),

@@ -114,6 +114,8 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
     'the token is bound to a key and was sent as a plain bearer token, or the other way round',
   'token.binding_missing': 'the token is bound to a key or a certificate, and none was shown with it',
   'token.binding_mismatch': 'the token is bound to another key or certificate than the one that was shown',
+  'dpop.request_unknown':
+    'no trusted proxy says for which method and URL the proof must be, or it says two things: see docs/forward-auth.md',
   'dpop.malformed': 'the DPoP proof cannot be read as a signed JWT, is too long, or came more than once',
   'dpop.type_mismatch': 'the DPoP proof’s header says that it is a token of another kind',
   'dpop.algorithm_refused': 'the DPoP proof is signed with an algorithm that is not allowed for its key',

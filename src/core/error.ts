@@ -156,6 +156,7 @@ export const reasons = {
   'token.binding_scheme': { code: 'invalid_token' },
   'token.binding_missing': { code: 'invalid_token' },
   'token.binding_mismatch': { code: 'invalid_token' },
+  'dpop.request_unknown': { code: 'invalid_dpop_proof' },
   'dpop.malformed': { code: 'invalid_dpop_proof' },
   'dpop.type_mismatch': { code: 'invalid_dpop_proof' },
   'dpop.algorithm_refused': { code: 'invalid_dpop_proof' },

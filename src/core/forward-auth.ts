@@ -5,9 +5,10 @@ import { OAuthError, refuse } from './error.ts';
 import type { OwnToken } from './own-token.ts';
 import { guardedResource } from './policy/guarded-resource.ts';
 import type { PolicySnapshot, Resource } from './policy/snapshot.ts';
-import type { Verify, VerifyOwnToken } from './ports.ts';
+import type { ShownProof, Verify, VerifyDpop, VerifyOwnToken } from './ports.ts';
 import { Secret } from './secret.ts';
 import type { SpiffeId } from './spiffe-id.ts';
+import { requireBinding, type ShownBinding } from './token-binding.ts';
 
 export interface PassRequest {
   /** The name of a Resource document, as the proxy's configuration says it. */
@@ -15,7 +16,9 @@ export interface PassRequest {
   /** All of these must hold. */
   readonly scopes: readonly string[];
   /** What the `Authorization` header holds; undefined where it holds no token. */
-  readonly token: Secret<string> | undefined;
+  readonly token: { readonly scheme: ShownBinding['scheme']; readonly value: Secret<string> } | undefined;
+  /** Reads the DPoP proof, where there is one, and what it must have been made for. Throws `dpop.request_unknown`. */
+  readonly readProof: () => ShownProof | undefined;
   /** Reads the client's certificate chain (DER, leaf first), where there is one. Throws `request.certificate_header_*`. */
   readonly readChain: () => readonly Uint8Array[] | undefined;
 }
@@ -31,7 +34,7 @@ export interface Passport {
   readonly expiresAt: number;
 }
 
-/** Rejects with an `OAuthError`. In steady state it asks nobody: no query, no call, no event. */
+/** Rejects with an `OAuthError`. In steady state it asks nobody, but for the first use of a DPoP proof. */
 export type ForwardAuth = (
   request: PassRequest,
   policy: PolicySnapshot,
@@ -41,21 +44,39 @@ export type ForwardAuth = (
 export interface ForwardAuthParts {
   readonly verify: Verify;
   readonly verifyOwnToken: VerifyOwnToken;
+  /** Asks for no nonce: a proxy passes on no header that would tell one. */
+  readonly verifyDpop: VerifyDpop;
 }
 
 /** A token decides where one was sent; a certificate beside it is then no second way in. */
-export function createForwardAuth({ verify, verifyOwnToken }: ForwardAuthParts): ForwardAuth {
+export function createForwardAuth({ verify, verifyOwnToken, verifyDpop }: ForwardAuthParts): ForwardAuth {
   return async (request, policy, nowMillis) => {
     const resource = guardedResource(policy, request.resourceName);
     if (resource === undefined) return refuse('policy.unknown_resource');
     if (request.token !== undefined) {
-      const token = await verifyOwnToken(request.token.reveal(), nowMillis);
-      requireFor(token, resource, request.scopes);
+      const token = await verifyOwnToken(request.token.value.reveal(), nowMillis);
+      requireAudience(token, resource);
+      requireBinding(token, await showBinding(token, request, request.token, nowMillis));
+      requireScopes(token, request.scopes);
       return passportOf(token, resource);
     }
     const chain = request.readChain() ?? refuse('request.credential_missing');
     return passByCertificate(chain, resource, request.scopes, policy, nowMillis);
   };
+
+  /** Looks at what the token is bound to and at nothing else, so that only a bound token costs more than its signature. */
+  async function showBinding(
+    { confirmation }: OwnToken,
+    { readProof, readChain }: PassRequest,
+    { scheme, value }: NonNullable<PassRequest['token']>,
+    nowMillis: number,
+  ): Promise<ShownBinding> {
+    if (confirmation === undefined) return { scheme };
+    if (!('jkt' in confirmation)) return { scheme, certificate: readChain()?.[0] };
+    const shown = scheme === 'DPoP' ? readProof() : undefined;
+    const proof = shown && (await verifyDpop({ ...shown, accessToken: value.reveal() }, nowMillis));
+    return { scheme, jkt: proof?.jkt };
+  }
 
   /** The certificate gives what a token for these scopes would hold: a grant must give the identity all of them. */
   async function passByCertificate(
@@ -85,12 +106,13 @@ export function createForwardAuth({ verify, verifyOwnToken }: ForwardAuthParts):
 }
 
 /** No other resource may have this one's audience, so a token that names it was granted on this resource. */
-function requireFor(token: OwnToken, resource: Resource, scopes: readonly string[]): void {
-  if (!token.audiences.includes(resource.audience)) {
-    const actual = clip(token.audiences.join(' '), 256);
-    refuse('token.audience_mismatch', `aud: expected ${resource.audience}, actual ${actual}`);
-  }
-  const missing = scopes.filter((scope) => !token.scopes.includes(scope));
+function requireAudience({ audiences }: OwnToken, { audience }: Resource): void {
+  if (audiences.includes(audience)) return;
+  refuse('token.audience_mismatch', `aud: expected ${audience}, actual ${clip(audiences.join(' '), 256)}`);
+}
+
+function requireScopes({ scopes }: OwnToken, needed: readonly string[]): void {
+  const missing = needed.filter((scope) => !scopes.includes(scope));
   if (missing.length > 0) refuse('token.scope_missing', `scope: lacks ${clip(missing.join(' '), 256)}`);
 }
 

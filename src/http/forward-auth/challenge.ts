@@ -1,4 +1,5 @@
 /** How a refusal looks to a proxy, which can pass on 401 and 403 and nothing else, and to the client behind it (RFC 6750 §3). */
+import { signingAlgorithms } from '../../core/algorithm.ts';
 import type { OAuthCode, OAuthError } from '../../core/error.ts';
 import { resourceMetadataUrl } from '../../core/policy/guarded-resource.ts';
 import type { Resource } from '../../core/policy/snapshot.ts';
@@ -22,13 +23,18 @@ export interface RefusedPass {
   readonly challenge: string | undefined;
 }
 
-/** `resource` is undefined where the path names none, and nobody can be told what to do. */
-export function refusedPass(
-  { reason, code }: OAuthError,
-  resource: Resource | undefined,
-  scopes: readonly string[],
-): RefusedPass {
-  const challengeWith = (error?: string) => challengeOf(resource, scopes, error);
+export interface AskedPass {
+  /** Undefined where the path names none, and nobody can be told what to do. */
+  readonly resource: Resource | undefined;
+  readonly scopes: readonly string[];
+  /** Whether the token was sent by the scheme `DPoP`. */
+  readonly isDpop: boolean;
+}
+
+export function refusedPass({ reason, code }: OAuthError, asked: AskedPass): RefusedPass {
+  // What would help is the scheme that the token is bound to, whichever it came by (RFC 9449 §7.1).
+  const wantsDpop = code === 'invalid_dpop_proof' || asked.isDpop !== (reason === 'token.binding_scheme');
+  const challengeWith = (error?: string) => challengeOf(wantsDpop ? 'DPoP' : 'Bearer', asked, error);
   if (reason === 'token.scope_missing') {
     const error = 'insufficient_scope';
     return { status: 403, error, challenge: challengeWith(error) };
@@ -39,12 +45,12 @@ export function refusedPass(
   return { status: 401, error: code, challenge: challengeWith(isWithoutToken ? undefined : code) };
 }
 
-function challengeOf(resource: Resource | undefined, scopes: readonly string[], error?: string): string {
-  const metadataUrl = resource && resourceMetadataUrl(resource.audience);
+function challengeOf(scheme: 'Bearer' | 'DPoP', { resource, scopes }: AskedPass, error?: string): string {
   const parameters = Object.entries({
-    resource_metadata: metadataUrl, // RFC 9728 §5.1
+    resource_metadata: resource && resourceMetadataUrl(resource.audience), // RFC 9728 §5.1
     scope: scopes.length === 0 ? undefined : scopes.join(' '),
     error,
+    algs: scheme === 'DPoP' ? signingAlgorithms.join(' ') : undefined, // RFC 9449 §7.1
   }).flatMap(([name, value]) => (value === undefined ? [] : [`${name}="${value}"`]));
-  return ['Bearer', parameters.join(', ')].filter(Boolean).join(' ');
+  return [scheme, parameters.join(', ')].filter(Boolean).join(' ');
 }
