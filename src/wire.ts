@@ -23,6 +23,7 @@ import type { TokenAlgorithm } from './core/algorithm.ts';
 import { tokenEndpointOf } from './core/discovery.ts';
 import { createExchange } from './core/exchange.ts';
 import { createExplain } from './core/explain.ts';
+import { createForwardAuth } from './core/forward-auth.ts';
 import { algorithmsOf } from './core/policy/algorithms.ts';
 import { createPolicyBook } from './core/policy/book.ts';
 import { createPinnedKeysAlarm } from './core/policy/pinned-keys-alarm.ts';
@@ -32,8 +33,10 @@ import { createRefusalCap } from './core/refusal-cap.ts';
 import { replayAttempts } from './core/replay.ts';
 import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { createCheckUnsavedIssuer } from './credentials/check-unsaved-issuer.ts';
+import { createVerifyDpop } from './credentials/dpop.ts';
 import { openKeySets } from './credentials/jwks.ts';
 import { openLastGoods } from './credentials/last-good.ts';
+import { createVerifyOwnToken } from './credentials/own-token.ts';
 import { platforms } from './credentials/platforms/index.ts';
 import { checkPushedKeys } from './credentials/pushed-keys.ts';
 import { createSuppose } from './credentials/suppose.ts';
@@ -164,6 +167,14 @@ async function assemble(
     limit: refusalLimit,
     windowSeconds: refusalWindowSeconds,
   });
+  // In this process alone: a proxy's refusals cost no round trip, and none of the exchanges from its address.
+  const proxyCounter = memoryRateCounter(clock);
+  const forwardAuthCap = createRefusalCap({
+    shared: proxyCounter,
+    local: proxyCounter,
+    limit: refusalLimit,
+    windowSeconds: refusalWindowSeconds,
+  });
   const verifierOptions = {
     keySets,
     issuer: config.issuer,
@@ -173,6 +184,12 @@ async function assemble(
     readTokenFile,
   };
   const verify = createVerifier(verifierOptions);
+  const replayGuard = redis?.replayGuard ?? stores.replayGuard;
+  const forwardAuth = createForwardAuth({
+    verify,
+    verifyOwnToken: createVerifyOwnToken({ issuer: config.issuer, keyRing }),
+    verifyDpop: createVerifyDpop({ replayGuard }),
+  });
   const metrics = openMetrics({
     clock,
     policyRevision: () => policyBook.current().revision,
@@ -185,7 +202,7 @@ async function assemble(
     clock,
     policy: () => policyBook.current(),
     verify,
-    replayGuard: redis?.replayGuard ?? stores.replayGuard,
+    replayGuard,
     keyRing,
     audit,
     refusalCap,
@@ -219,6 +236,8 @@ async function assemble(
       audit,
       auditLog: stores.audit,
       refusalCap,
+      forwardAuth,
+      forwardAuthCap,
       authenticate: openAdmins({ config, bootstrapToken, policyBook, keyRing }, logger),
       readiness: readinessOf(stores, redis, spool),
       isDraining: () => isDraining,

@@ -20,6 +20,22 @@ export type Verify = (credential: Credential, policy: PolicySnapshot, nowMillis:
  */
 export type VerifyOwnToken = (token: string, nowMillis: number) => Promise<OwnToken>;
 
+/** A DPoP proof (RFC 9449 §4.2), and the request that it must have been made for. */
+export interface ShownProof {
+  readonly proof: string;
+  readonly method: string;
+  /** As our clients know it: from configuration, never from `Host`. */
+  readonly url: string;
+  /** The access token that came with it. */
+  readonly accessToken?: string | undefined;
+}
+
+/**
+ * Proves that whoever sends this request holds a key, and resolves to the key's thumbprint (RFC 7638). Rejects with an
+ * `OAuthError` `dpop.…`, or `server.replay_guard_unavailable` where it cannot know whether the proof was used before.
+ */
+export type VerifyDpop = (shown: ShownProof, nowMillis: number) => Promise<{ readonly jkt: string }>;
+
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;

@@ -78,6 +78,7 @@ export function trusting(...trusted: readonly (TrustedIssuer | TrustedDomain)[])
     observedIssuers: new Set(),
     trustDomains,
     resourcesByAudience: new Map(),
+    resourcesByName: new Map(),
     grantsFor: () => [],
     defaultGrantsFor: () => [],
     grantsOn: () => [],

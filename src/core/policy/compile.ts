@@ -45,6 +45,7 @@ export function compilePolicy(
     observedIssuers: new Set(issuers.filter((issuer) => issuer.isObserved).map(({ name }) => name)),
     trustDomains: new Map(trustDomains.map((domain) => [domain.name, domain])),
     resourcesByAudience: new Map(resources.map((resource) => [resource.audience, resource])),
+    resourcesByName: new Map(resources.map((resource) => [resource.name, resource])),
     basis: {
       checked: withoutGrants(checked),
       resources,

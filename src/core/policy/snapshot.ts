@@ -100,6 +100,7 @@ export interface PolicySnapshot {
   readonly observedIssuers: ReadonlySet<string>;
   readonly trustDomains: ReadonlyMap<string, TrustedDomain>;
   readonly resourcesByAudience: ReadonlyMap<string, Resource>;
+  readonly resourcesByName: ReadonlyMap<string, Resource>;
   /** Grants of this resource whose subjects match; cost does not grow with the number of grants. */
   grantsFor(identity: IdentityFields, resource: Resource): readonly Grant[];
   /** Grants marked `default` whose subjects match. */
