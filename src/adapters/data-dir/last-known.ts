@@ -1,6 +1,7 @@
 /** The policy and the signing keys as last read from the database, on disk, so that a replica can start while it is away. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { withChanges } from '../../core/policy/edits.ts';
 import type {
   Clock,
@@ -42,6 +43,9 @@ interface KeptKeys {
 }
 
 const keepEveryMillis = 60_000;
+/** How many times as long as a write takes until the next one begins. */
+const restsPerWrite = 9;
+const longestRestMillis = 10_000;
 const daySeconds = 86_400;
 
 /**
@@ -60,12 +64,19 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
   let fromDisk = false;
   let saving: Promise<void> = Promise.resolve();
 
-  /** In the background, one at a time; a disk that does not take it costs a colder start and nothing else. */
+  /**
+   * In the background, one at a time, and most of the time none: a large policy that changes often must not keep the
+   * processor. A disk that does not take it costs a colder start and nothing else.
+   */
   function save(file: SealedFile, parts: () => Iterable<string> | undefined): void {
     saving = saving
-      .then(() => {
+      .then(async () => {
         const written = parts();
-        return written && file.write(written);
+        if (written === undefined) return;
+        const began = clock.now();
+        await file.write(written);
+        const restMillis = Math.min((clock.now() - began) * restsPerWrite, longestRestMillis);
+        await sleep(restMillis, undefined, { ref: false });
       })
       .catch((error) => log('the last known state could not be kept', { err: error }));
   }

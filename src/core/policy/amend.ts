@@ -29,13 +29,13 @@ export function amendPolicy(
   const { grants: checked } = checkDocuments(edits.put, problems);
   const known = { issuers, trustDomains, resources, declares, grants: checked };
   const conditions = compileConditions({ ...known, issuers: [] }, context.platforms, problems);
-  const all = policy.basis.grants.all();
-  const others = all.filter(({ name }) => !touched.has(name));
+  const { grants: inForce } = policy.basis;
+  const others = inForce.notable().filter(({ name }) => !touched.has(name));
   const grants = compileGrants(known, policy.basis.resources, conditions, context, problems, others);
   refuseClaimsOpposedTo(others, checked, problems);
   problems.throwIfAny();
 
-  const before = all.filter(({ name }) => touched.has(name));
+  const before = [...touched].flatMap((name) => inForce.named(name) ?? []);
   if ([...before, ...grants].some(({ resource }) => resource.name === adminResourceName)) return undefined;
   if (!readSameClaims(policy.basis.conditionClaimPaths, [...others, ...grants])) return undefined;
 
@@ -46,7 +46,7 @@ export function amendPolicy(
     revision,
     documents: withChanges(policy.documents, { put: storedFromSources(edits.put), removed: edits.remove }),
     warnings: [...warnings, ...problems.warnings()],
-    basis: { ...policy.basis, grants: policy.basis.grants.amended(grants, [...touched]) },
+    basis: { ...policy.basis, grants: inForce.amended(grants, [...touched]) },
   });
 }
 

@@ -4,8 +4,9 @@ import { byName, type GrantIndex, indexGrants } from './grant-index.ts';
 import type { Grant } from './snapshot.ts';
 
 export interface GrantSet {
-  /** In no order. */
-  all(): readonly Grant[];
+  named(name: string): Grant | undefined;
+  /** Those by which others are checked: with a condition, a pattern or a claim of their own. In no order. */
+  notable(): readonly Grant[];
   /** The first grants of the resource by name, whoever they are for. */
   on(resource: string, limit: number): readonly Grant[];
   /** Those of the resource whose subjects match, by name. */
@@ -17,7 +18,9 @@ export interface GrantSet {
 }
 
 interface IndexedGrants {
+  /** By name. */
   readonly all: readonly Grant[];
+  readonly notable: readonly Grant[];
   readonly byResource: ReadonlyMap<string, readonly Grant[]>;
   readonly indexByResource: ReadonlyMap<string, GrantIndex>;
   readonly defaults: GrantIndex;
@@ -44,9 +47,9 @@ function layered(base: IndexedGrants, outdated: ReadonlySet<string>, recent: Ind
     return [...found.slice(0, enough).filter(isCurrent), ...find(recent)].sort(byName);
   }
 
-  const all = () => (outdated.size === 0 ? base.all : [...base.all.filter(isCurrent), ...recent.all]);
   return {
-    all,
+    named: (name) => nameIn(outdated.has(name) ? recent.all : base.all, name),
+    notable: () => [...base.notable.filter(isCurrent), ...recent.notable],
     on: (resource, limit) =>
       merge((grants) => grants.byResource.get(resource) ?? [], limit + outdated.size).slice(0, limit),
     for: (identity, resource) =>
@@ -56,11 +59,31 @@ function layered(base: IndexedGrants, outdated: ReadonlySet<string>, recent: Ind
       const touched = new Set([...put.map(({ name }) => name), ...gone]);
       const isTouched = ({ name }: Grant) => touched.has(name);
       const nowOutdated = new Set([...outdated, ...touched]);
+      const nowRecent = [...recent.all.filter((grant) => !isTouched(grant)), ...put];
       return nowOutdated.size > maxOutdated
-        ? grantSet([...all().filter((grant) => !isTouched(grant)), ...put])
-        : layered(base, nowOutdated, index([...recent.all.filter((grant) => !isTouched(grant)), ...put]));
+        ? grantSet([...base.all.filter(({ name }) => !nowOutdated.has(name)), ...nowRecent])
+        : layered(base, nowOutdated, index(nowRecent));
     },
   };
+}
+
+function isNotable({ condition, subjects, claims }: Grant): boolean {
+  return (
+    condition !== undefined ||
+    Object.keys(claims.set).length > 0 ||
+    subjects.some((subject) => 'pattern' in subject)
+  );
+}
+
+/** By halves: `grants` are in the order of their names. */
+function nameIn(grants: readonly Grant[], name: string): Grant | undefined {
+  let [low, high] = [0, grants.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((grants[middle]?.name ?? '') < name) low = middle + 1;
+    else high = middle;
+  }
+  return grants[low]?.name === name ? grants[low] : undefined;
 }
 
 function index(unsorted: readonly Grant[]): IndexedGrants {
@@ -68,6 +91,7 @@ function index(unsorted: readonly Grant[]): IndexedGrants {
   const byResource = Map.groupBy(grants, ({ resource }) => resource.name);
   return {
     all: grants,
+    notable: grants.filter(isNotable),
     byResource,
     indexByResource: new Map(
       [...byResource].map(([resource, itsGrants]) => [resource, indexGrants(itsGrants)]),

@@ -21,7 +21,7 @@ const maxLifetimeSeconds = 86_400;
 const maxSuggestions = 200;
 const maxSpiffeIdBytes = 2048; // SPIFFE-ID §2.3
 
-/** The grants that could be compiled; what is wrong with any goes to `problems`. `others` are in force beside them. */
+/** The grants that could be compiled; what is wrong with any goes to `problems`. Of those in force beside them, `others` are notable. */
 export function compileGrants(
   policy: CheckedPolicy,
   resources: readonly Resource[],

@@ -17,7 +17,7 @@ export function refuseOpposedClaims(grants: readonly Checked<GrantDocument>[], p
   refuseOpposed(grants, new Map(), problems);
 }
 
-/** The same for grants that come beside others, which hold among themselves. */
+/** The same for grants that come beside others, which hold among themselves; those that set no claim may be missing. */
 export function refuseClaimsOpposedTo(
   others: readonly Grant[],
   grants: readonly Checked<GrantDocument>[],
