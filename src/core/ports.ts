@@ -173,7 +173,7 @@ export interface StoredKey {
   readonly algorithm: TokenAlgorithm;
   readonly state: 'next' | 'active' | 'retiring';
   readonly publicJwk: PublicJwk;
-  /** The private key, encrypted by the adapter that made it. */
+  /** What its holder opens the private key by: the key itself, encrypted, or where it is in a token. */
   readonly wrappedPrivateKey: Uint8Array;
   readonly createdAt: number;
   /** From when it signs, in milliseconds since the epoch; until its successor does. */
@@ -185,6 +185,23 @@ export interface KeyStore {
   list(): Promise<readonly StoredKey[]>;
   /** Makes the keys what `plan` says of them, whole or not at all; alone among all replicas while it does. Returns the keys after. */
   change(plan: (keys: readonly StoredKey[]) => readonly StoredKey[]): Promise<readonly StoredKey[]>;
+}
+
+/** A stored key that is ready to sign. */
+export interface HeldKey {
+  /** From the private key, never from the store. */
+  readonly publicJwk: PublicJwk;
+  readonly signer: Signer;
+}
+
+/** Where private keys are made and used: this process's memory, or a token that never gives them out. */
+export interface KeyHolder {
+  /** A new key that is not in the store yet. */
+  make(algorithm: TokenAlgorithm, nowMillis: number): Promise<StoredKey>;
+  /** Rejects where this holder did not make it: who can write to the store must not have a key of theirs published. */
+  open(stored: StoredKey): Promise<HeldKey>;
+  /** Told all keys that the store holds, so that others of its making can be destroyed. */
+  keepOnly?(stored: readonly StoredKey[], nowMillis: number): Promise<void>;
 }
 
 /** Remembers one-time credentials among all replicas. */
