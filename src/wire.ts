@@ -229,6 +229,7 @@ async function assemble(
       replayAttempts,
       explain: createExplain(createVerifyWithoutCalls(verifierOptions), createSuppose(config)),
       keyRing,
+      keyRings: [keyRing],
       policyBook,
       policyHistory: stores.policyHistory,
       readPolicyText,

@@ -4,6 +4,7 @@ import { type ApplyOptions, apply, type DiffOptions, diff } from './commands/app
 import { type AuditEventsOptions, auditEvents } from './commands/audit-events.ts';
 import { type CheckIssuerOptions, checkIssuer } from './commands/check-issuer.ts';
 import { type ExplainOptions, explain } from './commands/explain.ts';
+import { keysList, keysRevoke, keysRotate, type RotateOptions, type TurnOptions } from './commands/keys.ts';
 import type { LoginOptions } from './commands/login.ts';
 import { migrate } from './commands/migrate.ts';
 import { policyRevisions, policyRollback } from './commands/policy.ts';
@@ -169,6 +170,31 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
     .option('--dry-run', 'only say what would change')
     .action(async (revision: string, _options, self: Command) =>
       finish(await policyRollback(dependencies, revision, self.optsWithGlobals())),
+    );
+  const keys = program
+    .command('keys')
+    .description("Look at the server's signing keys, and turn them.")
+    .copyInheritedSettings(program);
+  const reason = ['--reason <text>', 'why, for the audit'] as const;
+  keys
+    .command('list')
+    .description('List the keys, and where each is in its life.')
+    .action(async (_options, self: Command) => finish(await keysList(dependencies, self.optsWithGlobals())));
+  keys
+    .command('rotate')
+    .description('Let the next keys sign as soon as they were published long enough.')
+    .option('--emergency', 'at once, though resource servers may not know them yet')
+    .option(...reason)
+    .action(async (_options, self: Command) =>
+      finish(await keysRotate(dependencies, self.optsWithGlobals<RotateOptions>())),
+    );
+  keys
+    .command('revoke')
+    .description('Take a key out for good; where it signed, the next one does at once.')
+    .argument('<kid>', 'the kid of the key; after -- where it begins with a hyphen')
+    .option(...reason)
+    .action(async (kid: string, _options, self: Command) =>
+      finish(await keysRevoke(dependencies, kid, self.optsWithGlobals<TurnOptions>())),
     );
   command('token', 'Exchange a platform token for an access token, and print it.')
     .option('--audience <audience>', 'the one target (default: the one that the grants name)')

@@ -139,6 +139,7 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'admin.document_in_use': 'other documents refer to the document that was to be deleted',
   'admin.revision_conflict': 'the policy had changed since the revision that the change was made on',
   'admin.policy_refused': 'the policy has mistakes, so nothing was changed',
+  'admin.keys_conflict': 'others had changed the signing keys meanwhile, so nothing was changed',
 
   'server.rate_limited': 'the address had caused too many refusals',
   'server.overloaded': 'the server had too much to do',
@@ -146,6 +147,7 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'server.audit_unavailable': 'the audit could not be written or read, so nothing was released',
   'server.replay_guard_unavailable': 'it could not be known whether the credential had been used before',
   'server.signer_unavailable': 'no signature could be made',
+  'server.key_store_unavailable': 'the signing keys could not be read or changed in their store',
   'server.unexpected': 'something failed that should not: see the server’s log for this request id',
 };
 

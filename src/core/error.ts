@@ -178,6 +178,7 @@ export const reasons = {
   'admin.document_in_use': { code: 'invalid_request' },
   'admin.revision_conflict': { code: 'invalid_request' },
   'admin.policy_refused': { code: 'invalid_request' },
+  'admin.keys_conflict': { code: 'invalid_request' },
 
   'server.rate_limited': {
     code: 'temporarily_unavailable',
@@ -188,6 +189,7 @@ export const reasons = {
   'server.audit_unavailable': { code: 'temporarily_unavailable' },
   'server.replay_guard_unavailable': { code: 'temporarily_unavailable' },
   'server.signer_unavailable': { code: 'temporarily_unavailable' },
+  'server.key_store_unavailable': { code: 'temporarily_unavailable' },
   'server.unexpected': { code: 'server_error' },
 } as const satisfies Record<string, Entry>;
 

@@ -1,7 +1,7 @@
 /** When signing keys are made, begin to sign, stop and go: by their `activatesAt` alone, so that a replica which lost the store goes on with the plan that it knows. */
 import type { TokenAlgorithm } from './algorithm.ts';
 import type { KeyLife } from './key-life.ts';
-import type { StoredKey } from './ports.ts';
+import type { PlannedKey, StoredKey } from './ports.ts';
 
 export interface MissingKey {
   readonly algorithm: TokenAlgorithm;
@@ -62,20 +62,37 @@ export function bringForward(
 }
 
 /**
- * Without this key; where it was signing, the next one signs at once. Throws where there is no next one: an older key
- * must never sign again.
+ * Without this key; where it was signing, the next one signs at once. Where there is no next one, a key is missing that
+ * does: an older one, whose tokens are still alive, must never sign again.
  */
-export function withoutRevoked(
-  keys: readonly StoredKey[],
-  kid: string,
-  nowMillis: number,
-): readonly StoredKey[] {
+export function withoutRevoked(keys: readonly StoredKey[], kid: string, nowMillis: number): KeyPlan {
   const revoked = keys.find((key) => key.kid === kid);
   const kept = keys.filter((key) => key !== revoked);
-  if (revoked === undefined || signingKey(keys, revoked.algorithm, nowMillis) !== revoked) return kept;
-  const next = inOrder(kept, revoked.algorithm).find(({ activatesAt }) => activatesAt > nowMillis);
-  if (next === undefined) throw new Error(`no key is there to take over from ${kid}`);
-  return kept.map((key) => (key === next ? { ...key, activatesAt: nowMillis } : key));
+  if (revoked === undefined || signingKey(keys, revoked.algorithm, nowMillis) !== revoked) {
+    return { keys: kept, missing: [] };
+  }
+  const { algorithm } = revoked;
+  const others = inOrder(kept, algorithm);
+  const next = others.find(({ activatesAt }) => activatesAt > nowMillis);
+  if (next === undefined) {
+    return { keys: kept, missing: others.length === 0 ? [] : [{ algorithm, activatesAt: nowMillis }] };
+  }
+  return {
+    keys: kept.map((key) => (key === next ? { ...key, activatesAt: nowMillis } : key)),
+    missing: [],
+  };
+}
+
+/** The keys of each algorithm in the order in which they sign, with what follows for each from the one after it. */
+export function withTimes(keys: readonly StoredKey[], { retentionSeconds }: KeyLife): readonly PlannedKey[] {
+  const algorithms = new Set(keys.map(({ algorithm }) => algorithm));
+  return [...algorithms].flatMap((algorithm) =>
+    inOrder(keys, algorithm).map((key, index, ring) => {
+      const retiresAt = ring[index + 1]?.activatesAt;
+      if (retiresAt === undefined) return key;
+      return { ...key, retiresAt, leavesAt: retiresAt + retentionSeconds * 1000 };
+    }),
+  );
 }
 
 /** The keys with their states as the clock has them. */

@@ -11,6 +11,7 @@ import {
   signingKey,
   withoutRevoked,
   withStates,
+  withTimes,
 } from './key-plan.ts';
 import type { Clock, HeldKey, KeyHolder, KeyStore, StoredKey, TurningKeyRing } from './ports.ts';
 
@@ -28,7 +29,8 @@ interface OpenedKey extends HeldKey {
   readonly stored: StoredKey;
 }
 
-type Replan = (keys: readonly StoredKey[], nowMillis: number) => readonly StoredKey[];
+/** What is asked of the keys, before they are planned. */
+type Replan = (keys: readonly StoredKey[], nowMillis: number) => KeyPlan;
 
 /**
  * Makes the first keys where there are none; replicas that start at once agree on them. Rejects where the holder does
@@ -50,15 +52,18 @@ export async function openKeyRing(holder: KeyHolder, config: KeyRingConfig): Pro
   /** Keys are made before the store is locked, and put in under the lock only where they are missing still. */
   async function carryOut(replan: Replan): Promise<void> {
     const nowMillis = clock.now();
-    const plan = (keys: readonly StoredKey[]): KeyPlan =>
-      planKeys(replan(keys, nowMillis), algorithms(), nowMillis, life);
+    const plan = (keys: readonly StoredKey[]): KeyPlan => {
+      const asked = replan(keys, nowMillis);
+      const planned = planKeys(asked.keys, algorithms(), nowMillis, life);
+      return { keys: planned.keys, missing: [...asked.missing, ...planned.missing] };
+    };
     let stored = await keyStore.list();
     const first = plan(stored);
     if (first.missing.length > 0 || !isSame(first.keys, stored)) {
       const made = await Promise.all(first.missing.map(({ algorithm }) => holder.make(algorithm, nowMillis)));
       const change = keyStore.change((keys) => {
         const { keys: planned, missing } = plan(keys);
-        return withStates([...planned, ...fill(missing, made)], nowMillis);
+        return withStates([...planned, ...fill(missing, made, nowMillis)], nowMillis);
       });
       // A start with keys that are known, and a plan that cannot be written now, is better than none.
       stored = await change.catch((error) => {
@@ -72,7 +77,7 @@ export async function openKeyRing(holder: KeyHolder, config: KeyRingConfig): Pro
   }
 
   const storedKeys = () => opened.map(({ stored }) => stored);
-  const refresh = () => inTurn(() => carryOut((keys) => keys));
+  const refresh = () => inTurn(() => carryOut((keys) => ({ keys, missing: [] })));
   await refresh();
   return {
     signer: (algorithm = 'ES256') => {
@@ -86,9 +91,14 @@ export async function openKeyRing(holder: KeyHolder, config: KeyRingConfig): Pro
     },
     publicKeys: () => opened.map(({ publicJwk }) => publicJwk),
     refresh,
-    list: () => withStates(storedKeys(), clock.now()),
+    list: () => withTimes(withStates(storedKeys(), clock.now()), life),
     rotate: (isEmergency) =>
-      inTurn(() => carryOut((keys, nowMillis) => bringForward(keys, isEmergency, nowMillis, life))),
+      inTurn(() =>
+        carryOut((keys, nowMillis) => ({
+          keys: bringForward(keys, isEmergency, nowMillis, life),
+          missing: [],
+        })),
+      ),
     revoke: (kid) => inTurn(() => carryOut((keys, nowMillis) => withoutRevoked(keys, kid, nowMillis))),
   };
 }
@@ -99,10 +109,16 @@ function isSame(planned: readonly StoredKey[], stored: readonly StoredKey[]): bo
   return outline(planned).join() === outline(stored).join();
 }
 
-function fill(missing: readonly MissingKey[], made: readonly StoredKey[]): readonly StoredKey[] {
+/** Throws where a key that must sign now was not made; what is missing for later is made at the next refresh. */
+function fill(
+  missing: readonly MissingKey[],
+  made: readonly StoredKey[],
+  nowMillis: number,
+): readonly StoredKey[] {
   const spares = [...made];
   return missing.flatMap(({ algorithm, activatesAt }) => {
     const index = spares.findIndex((key) => key.algorithm === algorithm);
+    if (index < 0 && activatesAt <= nowMillis) throw new OAuthError('admin.keys_conflict');
     return index < 0 ? [] : spares.splice(index, 1).map((key) => ({ ...key, activatesAt }));
   });
 }

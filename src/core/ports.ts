@@ -72,10 +72,13 @@ export interface RefreshableKeyRing extends KeyRing {
 
 /** A key ring that an administrator may turn, for all replicas. */
 export interface TurningKeyRing extends RefreshableKeyRing {
-  list(): readonly StoredKey[];
+  list(): readonly PlannedKey[];
   /** Lets the next keys sign as soon as they were published long enough; in an emergency at once. */
   rotate(isEmergency: boolean): Promise<void>;
-  /** The key is published no more and never signs again; where it was signing, the next one signs at once. */
+  /**
+   * The key is published no more and never signs again; where it was signing, the next one does at once, or one made
+   * for it. An unknown one is none to revoke. Rejects with `admin.keys_conflict` where others changed the keys meanwhile.
+   */
   revoke(kid: string): Promise<void>;
 }
 
@@ -178,6 +181,14 @@ export interface StoredKey {
   readonly createdAt: number;
   /** From when it signs, in milliseconds since the epoch; until its successor does. */
   readonly activatesAt: number;
+}
+
+/** A key and how its life goes on, in milliseconds since the epoch, as far as it is known. */
+export interface PlannedKey extends StoredKey {
+  /** When its successor begins to sign. */
+  readonly retiresAt?: number;
+  /** When it is published no more. */
+  readonly leavesAt?: number;
 }
 
 export interface KeyStore {

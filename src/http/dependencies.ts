@@ -47,6 +47,8 @@ export interface HttpDependencies {
   readonly explain: Explain;
   readonly replayAttempts: ReplayAttempts;
   readonly keyRing: TurningKeyRing;
+  /** All rings that an administrator may turn, `keyRing` among them. */
+  readonly keyRings: readonly TurningKeyRing[];
   readonly policyBook: PolicyBook;
   readonly policyHistory: PolicyHistory;
   readonly readPolicyText: (text: string, options: { managedBy: 'rest' }) => readonly PolicySource[];

@@ -1,5 +1,5 @@
 /** The contract of KeyRing, for keys held in software. */
-import { randomBytes, webcrypto } from 'node:crypto';
+import { createPublicKey, randomBytes, webcrypto } from 'node:crypto';
 import { calculateJwkThumbprint, createLocalJWKSet, jwtVerify } from 'jose';
 import { beforeEach, expect, test } from 'vitest';
 import { openSoftwareKeys } from '../../src/adapters/software-keys/open.ts';
@@ -195,6 +195,32 @@ describeSql('key ring over the key store', (backend) => {
       expect(each.signer().kid).toBe(next);
       expect(each.publicKeys().map(({ kid }) => kid)).not.toContain(revoked);
     }
+  });
+
+  test('where no next key is there, one is made in the same change: an older one never signs again', async () => {
+    algorithms = ['ES256', 'RS256'];
+    const ring = await open();
+    algorithms = ['ES256'];
+    backend.clock.advance(1000);
+    await ring.rotate(true);
+    const last = ring.signer('RS256').kid;
+    const ofRsa = () =>
+      ring.list().flatMap(({ algorithm, kid, state }) => (algorithm === 'RS256' ? [{ kid, state }] : []));
+    const [older] = ofRsa();
+    expect(ofRsa().map(({ state }) => state)).toEqual(['retiring', 'active']);
+    backend.clock.advance(1000);
+    await ring.revoke(last);
+    expect(ofRsa()).toEqual([
+      { kid: older?.kid, state: 'retiring' },
+      { kid: ring.signer('RS256').kid, state: 'active' },
+    ]);
+    expect(ring.publicKeys().map(({ kid }) => kid)).not.toContain(last);
+    const { modulusLength } =
+      createPublicKey({
+        key: published(ring, ring.signer('RS256').kid),
+        format: 'jwk',
+      }).asymmetricKeyDetails ?? {};
+    expect(modulusLength).toBe(3072);
   });
 
   async function attackersKey(): Promise<StoredKey> {

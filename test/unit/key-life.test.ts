@@ -3,7 +3,14 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { jwksMaxAgeSeconds } from '../../src/core/discovery.ts';
 import { type KeyLife, keyLifeProblems, longestTokenSeconds } from '../../src/core/key-life.ts';
-import { bringForward, planKeys, signingKey, withoutRevoked, withStates } from '../../src/core/key-plan.ts';
+import {
+  bringForward,
+  planKeys,
+  signingKey,
+  withoutRevoked,
+  withStates,
+  withTimes,
+} from '../../src/core/key-plan.ts';
 import type { StoredKey } from '../../src/core/ports.ts';
 import { testKeyLife } from '../support/key-life.ts';
 
@@ -87,11 +94,36 @@ test('after a revocation the next key signs, never an older one', () => {
   const keys = step(bringForward(step([], start), true, nowMillis, testKeyLife), nowMillis);
   expect(states(keys)).toEqual(['retiring', 'active', 'next']);
   const [old, active, next] = keys.map(({ kid }) => kid);
-  const revoked = withoutRevoked(keys, active ?? '', nowMillis);
+  const { keys: revoked, missing } = withoutRevoked(keys, active ?? '', nowMillis);
+  expect(missing).toEqual([]);
   expect(signingKey(revoked, 'ES256', nowMillis)?.kid).toBe(next);
   expect(states(step(revoked, nowMillis))).toEqual(['retiring', 'active', 'next']);
-  expect(withoutRevoked(keys, old ?? '', nowMillis)).toEqual(keys.slice(1));
-  expect(() => withoutRevoked(keys.slice(0, 2), active ?? '', nowMillis)).toThrow('to take over');
+  expect(withoutRevoked(keys, old ?? '', nowMillis)).toEqual({ keys: keys.slice(1), missing: [] });
+  expect(withoutRevoked(keys, 'unknown', nowMillis)).toEqual({ keys, missing: [] });
+});
+
+test('a revoked key without a next one asks for a new key that signs at once, where an older one might', () => {
+  const nowMillis = start + 1000;
+  const keys = step(bringForward(step([], start), true, nowMillis, testKeyLife), nowMillis);
+  const [old, active] = keys;
+  if (old === undefined || active === undefined) throw new Error('no keys');
+  expect(withoutRevoked([old, active], active.kid, nowMillis)).toEqual({
+    keys: [old],
+    missing: [{ algorithm: 'ES256', activatesAt: nowMillis }],
+  });
+  // The plan makes the first keys of an algorithm anyway, where it is wanted.
+  expect(withoutRevoked([active], active.kid, nowMillis)).toEqual({ keys: [], missing: [] });
+});
+
+test('a key retires when the next one begins, and leaves when its tokens are gone', () => {
+  const nowMillis = start + 1000;
+  const keys = step(bringForward(step([], start), true, nowMillis, testKeyLife), nowMillis);
+  const lastAt = keys[2]?.activatesAt ?? 0;
+  expect(withTimes(keys, testKeyLife).map(({ retiresAt, leavesAt }) => [retiresAt, leavesAt])).toEqual([
+    [nowMillis, nowMillis + testKeyLife.retentionSeconds * 1000],
+    [lastAt, lastAt + testKeyLife.retentionSeconds * 1000],
+    [undefined, undefined],
+  ]);
 });
 
 test('refuses settings under which a token would not verify', () => {

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import type { TokenAlgorithm } from '../../core/algorithm.ts';
 import type { PublicJwk, Signer } from '../../core/ports.ts';
 
-const rsaBits = 2048;
+const rsaBits = 3072;
 const generate = promisify(generateKeyPair);
 
 interface Kind {

@@ -38,6 +38,11 @@ const problems = {
     title: 'Other documents refer to this one',
     reason: 'admin.document_in_use',
   },
+  'keys-conflict': {
+    status: 409,
+    title: 'The signing keys have changed meanwhile',
+    reason: 'admin.keys_conflict',
+  },
   'etag-mismatch': {
     status: 412,
     title: 'The document is not as the precondition says',
@@ -125,6 +130,13 @@ export function problemOf(error: unknown): AdminProblem {
     return new AdminProblem(
       'revision-conflict',
       { detail: 'Read the policy again, apply your change to what it says now, and send it again.' },
+      error,
+    );
+  }
+  if (error instanceof OAuthError && error.reason === 'admin.keys_conflict') {
+    return new AdminProblem(
+      'keys-conflict',
+      { detail: 'Nothing was changed. List the keys again, and send this again if it is still to be done.' },
       error,
     );
   }

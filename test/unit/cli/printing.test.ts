@@ -206,6 +206,13 @@ describe('explainProblem', () => {
     expect(asked).toEqual([['spec', 'subjects', 0]]);
   });
 
+  it('says where to change what the file manages, and nothing of files for another conflict', () => {
+    const problem = { title: 'No', status: 409, request_id: 'r' };
+    const explain = (slug: string) => explainProblem({ ...problem, type: `urn:mintmark:problem:${slug}` });
+    expect(explain('managed-by-file')).toContain('MINTMARK_POLICY');
+    expect(explain('keys-conflict')).toBe('No\n(request r)');
+  });
+
   it.each([
     [['spec', 'scopes', 0]],
     [['spec', 'require', 'kubernetes.io.namespace', 1]],
