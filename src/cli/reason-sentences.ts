@@ -89,6 +89,8 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
     'client and subject are not the same identity, and no grant permits that',
   'policy.issuer_observed':
     'the Issuer document is only observed (mode: observe): its tokens are recorded and refused',
+  'policy.identity_revoked':
+    'the identity, or who vouches for it, is revoked: `mintmark revocations list` says until when',
   'policy.unknown_resource': 'no Resource document has the audience that was asked for',
   'policy.no_grant': 'no grant on that resource is for this identity',
   'policy.no_default_target': 'no target was named, and the identity’s grants do not name one default',
@@ -109,6 +111,8 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'token.issuer_mismatch': 'the token that was to be ours is another issuer’s',
   'token.audience_mismatch': 'the token was minted for another resource than the one that it was sent to',
   'token.expired': 'the token is over, or not valid yet',
+  'token.revoked':
+    'the token is revoked: itself, its identity, who vouches for it, or the key that signed it',
   'admin.grant_missing': 'the policy in force no longer makes an admin of whom the token was minted for',
   'admin.scope_missing': 'the admin token lacks a scope',
   'admin.pusher_not_named': 'the Issuer document does not name the caller in keys.pushedBy',

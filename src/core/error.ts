@@ -129,6 +129,7 @@ export const reasons = {
 
   'policy.delegation_not_permitted': { code: 'unauthorized_client' },
   'policy.issuer_observed': { code: 'unauthorized_client' },
+  'policy.identity_revoked': { code: 'unauthorized_client' },
   'policy.unknown_resource': { code: 'invalid_target' },
   'policy.no_grant': { code: 'invalid_target' },
   'policy.no_default_target': {
@@ -150,6 +151,7 @@ export const reasons = {
   'token.issuer_mismatch': { code: 'invalid_token' },
   'token.audience_mismatch': { code: 'invalid_token' },
   'token.expired': { code: 'invalid_token' },
+  'token.revoked': { code: 'invalid_token' },
   'admin.grant_missing': { code: 'invalid_token' },
   'admin.scope_missing': { code: 'invalid_token' },
   'admin.pusher_not_named': { code: 'invalid_token' },
