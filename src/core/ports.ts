@@ -6,6 +6,7 @@ import type { Identity } from './identity.ts';
 import type { OwnToken } from './own-token.ts';
 import type { StoredDocument } from './policy/document.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
+import type { Revocation, RevocationKind, TokenFacts, Vouched } from './revocation.ts';
 
 /**
  * Proves who presents the credential. Throws an `OAuthError` with a `credential.*` reason and no lane; resolves to an
@@ -144,6 +145,53 @@ export interface PolicyHistory {
   find(revision: number): Promise<PolicyRevisionDetail | undefined>;
   /** The whole policy as it stood once that revision was made. */
   documentsAt(revision: number): Promise<readonly StoredDocument[] | undefined>;
+}
+
+/** What is revoked, as this replica knows it: from memory, at once. */
+export interface Revocations {
+  /** What revokes the token, or undefined. */
+  covers(token: TokenFacts): RevocationKind | undefined;
+  /** What keeps the identity from new tokens now, or undefined. */
+  refusesNew(identity: Vouched, nowMillis: number): 'identity' | 'issuer' | undefined;
+  /** Changes with every revocation, on all replicas alike: what was kept under an older one is not to be used. */
+  epoch(): number;
+}
+
+/** One revocation to be made. */
+export type RevocationOrder = Omit<Revocation, 'id'> & {
+  /** Made in its stead where the owner has too many tokens revoked; without it such a revocation is refused. */
+  readonly instead?: Omit<Revocation, 'id'> | undefined;
+  /** What the audit keeps of what was made, durable together with it or not at all. */
+  readonly event: (made: Revocation) => AuditEvent;
+};
+
+/** The store keeps as many as it may; none was made. */
+export class RevocationsFull extends Error {
+  override readonly name = 'RevocationsFull';
+}
+
+export interface RevocationFilter {
+  readonly kind?: RevocationKind | undefined;
+  readonly target?: string | undefined;
+  /** Only those with a lower id. */
+  readonly below?: number | undefined;
+  readonly limit: number;
+}
+
+export interface RevocationStore {
+  /** The highest id of all, 0 where there are none; cheap enough to ask every second. */
+  head(): Promise<number>;
+  /** Those with a higher id, that may cover a living token at this time. */
+  load(above: number, nowMillis: number): Promise<readonly Revocation[]>;
+  /**
+   * Makes the revocation and appends its event, both or neither; it stands for those made of the same target before. Throws
+   * `RevocationsFull`, and an `OAuthError` `server.audit_unavailable` where the event is refused.
+   */
+  add(order: RevocationOrder): Promise<Revocation>;
+  /** The latest first. */
+  list(filter: RevocationFilter): Promise<readonly Revocation[]>;
+  /** Calls back after another process may have revoked something (a hint, not a promise). Returns how to stop. */
+  onChange(listener: () => void): () => void;
 }
 
 export interface StoredKey {

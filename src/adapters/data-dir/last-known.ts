@@ -1,4 +1,4 @@
-/** The policy and the signing keys as last read from the database, on disk, so that a replica can start while it is away. */
+/** The policy, the signing keys and the revocations as last read from the database, on disk, so that a replica can start while it is away. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type {
@@ -6,16 +6,22 @@ import type {
   KeyStore,
   PolicyChange,
   PolicyStore,
+  RevocationStore,
   StoredKey,
   StoredPolicy,
 } from '../../core/ports.ts';
 import type { Secret } from '../../core/secret.ts';
+import { openLastRevocations } from './last-revocations.ts';
 import { type SealedFile, sealedFile } from './sealed-file.ts';
 
 export interface LastKnownOptions {
   readonly folder: string;
   readonly keyEncryptionKey: Secret<Uint8Array>;
-  readonly stores: { readonly policy: PolicyStore; readonly keys: KeyStore };
+  readonly stores: {
+    readonly policy: PolicyStore;
+    readonly keys: KeyStore;
+    readonly revocations: RevocationStore;
+  };
   readonly clock: Clock;
   /** How old a state may be that a replica starts from. */
   readonly maxAgeSeconds?: number;
@@ -26,6 +32,7 @@ export interface LastKnown {
   /** The stores, whose first reading falls back to the disk. */
   readonly policy: PolicyStore;
   readonly keys: KeyStore;
+  readonly revocations: RevocationStore;
   /** When what the keys' last reading gave was true, in milliseconds since the epoch. */
   readonly keysReadAt: () => number;
   /** Whether this process has not seen the database yet. */
@@ -50,6 +57,7 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const policyFile = sealedFile(join(folder, 'policy.ndjson'), keyEncryptionKey, 'policy');
   const keysFile = sealedFile(join(folder, 'keys.json'), keyEncryptionKey, 'keys');
+  const revocationsFile = sealedFile(join(folder, 'revocations.json'), keyEncryptionKey, 'revocations');
   let policyRevision: number | undefined;
   let keysText: string | undefined;
   let keysKeptAt = 0;
@@ -138,6 +146,10 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
   return {
     policy: { ...stores.policy, load, replace },
     keys: { ...stores.keys, list },
+    revocations: openLastRevocations(stores.revocations, revocationsFile, {
+      save: (parts) => save(revocationsFile, parts),
+      fallBack: (error, read) => fallBack(error, read),
+    }),
     keysReadAt: () => keysReadAt,
     isFromDisk: () => fromDisk,
   };
