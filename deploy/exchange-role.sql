@@ -1,4 +1,4 @@
--- The role of MINTMARK_EXCHANGE_DATABASE_URL: it reads policy, appends audit and claims one-time credentials; nothing more.
+-- The role of MINTMARK_EXCHANGE_DATABASE_URL: it reads policy and revocations, appends audit and claims one-time credentials; nothing more.
 --
 -- Run it after `mintmark migrate`, on Mintmark's database, as the owner of its tables (who needs CREATEROLE):
 --   psql "$DATABASE_URL" --set ON_ERROR_STOP=1 --single-transaction --file deploy/exchange-role.sql
@@ -17,10 +17,10 @@ $$;
 
 -- Start from nothing, so that a grant that an earlier version gave does not outlive it.
 revoke all on schema_migrations, policy_documents, policy_revisions, policy_changes, signing_keys, audit_events, key_cache,
-  replay_claims
+  replay_claims, revocations
   from mintmark_exchange;
 
-grant select on policy_documents, policy_revisions to mintmark_exchange;
+grant select on policy_documents, policy_revisions, revocations to mintmark_exchange;
 
 -- Which documents a revision touched, so that only those are read again; not what they said before.
 grant select (revision, kind, name) on policy_changes to mintmark_exchange;

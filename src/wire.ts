@@ -31,6 +31,7 @@ import { describeProblem } from './core/policy/refused.ts';
 import type { Clock } from './core/ports.ts';
 import { createRefusalCap } from './core/refusal-cap.ts';
 import { replayAttempts } from './core/replay.ts';
+import { createRevocationBook, type RevocationBook } from './core/revocation-book.ts';
 import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { createCheckUnsavedIssuer } from './credentials/check-unsaved-issuer.ts';
 import { createVerifyDpop } from './credentials/dpop.ts';
@@ -58,6 +59,10 @@ import {
 import { renewTls } from './tls-files.ts';
 
 const policyPollMillis = 1_000;
+/** Revocations are heard of at once; the poll is for what was not heard. */
+const revocationPollMillis = 1_000;
+/** After so long without reading them a replica says that it may have missed some. */
+const revocationsStaleMillis = 30_000;
 const tlsPollMillis = 30_000;
 const keyRefreshMillis = 1_000;
 const keyAgeMillis = 3_600_000;
@@ -129,6 +134,13 @@ async function assemble(
     log: (message, error) => logger.warn({ err: error }, message),
   });
   closers.push(() => keySets.close());
+  const revocations = createRevocationBook({
+    store: lastKnown?.revocations ?? stores.revocations,
+    clock,
+    onProblem: (error) => logger.warn({ err: error }, 'revocations could not be read; those known stay'),
+  });
+  await revocations.refresh();
+  closers.push(revocations.watch({ pollMillis: revocationPollMillis }));
   const warnOfOldKeys = createPinnedKeysAlarm({ clock, warn: (message) => logger.warn(message) });
   const bootstrapToken = await adminTokenOf(config, dataDir);
   const policyBook = createPolicyBook({
@@ -187,7 +199,8 @@ async function assemble(
   const replayGuard = redis?.replayGuard ?? stores.replayGuard;
   const forwardAuth = createForwardAuth({
     verify,
-    verifyOwnToken: createVerifyOwnToken({ issuer: config.issuer, keyRing }),
+    revocations,
+    verifyOwnToken: createVerifyOwnToken({ issuer: config.issuer, keyRing, revocations }),
     verifyDpop: createVerifyDpop({ replayGuard }),
   });
   const metrics = openMetrics({
@@ -202,6 +215,7 @@ async function assemble(
     clock,
     policy: () => policyBook.current(),
     verify,
+    revocations,
     replayGuard,
     keyRing,
     audit,
@@ -227,7 +241,7 @@ async function assemble(
       verify,
       checkPushedKeys,
       replayAttempts,
-      explain: createExplain(createVerifyWithoutCalls(verifierOptions), createSuppose(config)),
+      explain: createExplain(createVerifyWithoutCalls(verifierOptions), createSuppose(config), revocations),
       keyRing,
       keyRings: [keyRing],
       policyBook,
@@ -239,8 +253,8 @@ async function assemble(
       refusalCap,
       forwardAuth,
       forwardAuthCap,
-      authenticate: openAdmins({ config, bootstrapToken, policyBook, keyRing }, logger),
-      readiness: readinessOf(stores, redis, spool),
+      authenticate: openAdmins({ config, bootstrapToken, policyBook, keyRing, revocations }, logger),
+      readiness: [...readinessOf(stores, redis, spool), revocationsCheck(revocations, clock)],
       isDraining: () => isDraining,
     },
     logger,
@@ -283,6 +297,14 @@ function readinessOf(
     ...(redis ? [{ name: 'redis', run: () => redis.ping(), isEssential: false }] : []),
     ...(spool ? [{ name: 'audit_spool', run: () => spool.ping(), isEssential: true }] : []),
   ];
+}
+
+/** Degraded, not refusing: what is known stays in force, and exchanges go on. */
+function revocationsCheck({ readAt }: RevocationBook, clock: Clock): ReadinessCheck {
+  const run = async () => {
+    if (clock.now() - (readAt() ?? 0) > revocationsStaleMillis) throw new Error('not read for long');
+  };
+  return { name: 'revocations', run, isEssential: false };
 }
 
 /** Runs the work again and again, one at a time; returns how to stop. */

@@ -89,6 +89,8 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
     'client and subject are not the same identity, and no grant permits that',
   'policy.issuer_observed':
     'the Issuer document is only observed (mode: observe): its tokens are recorded and refused',
+  'policy.identity_revoked':
+    'the identity, or who vouches for it, is revoked: `mintmark revocations list` says until when',
   'policy.unknown_resource': 'no Resource document has the audience that was asked for',
   'policy.no_grant': 'no grant on that resource is for this identity',
   'policy.no_default_target': 'no target was named, and the identity’s grants do not name one default',
@@ -131,6 +133,8 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
     'the DPoP proof held no nonce yet; the caller was given one, and should have tried again',
   'dpop.nonce_refused':
     'the DPoP proof’s nonce is not one of the last minutes’; the caller was given another',
+  'token.revoked':
+    'the token is revoked: itself, its identity, who vouches for it, or the key that signed it',
   'admin.grant_missing': 'the policy in force no longer makes an admin of whom the token was minted for',
   'admin.scope_missing': 'the admin token lacks a scope',
   'admin.pusher_not_named': 'the Issuer document does not name the caller in keys.pushedBy',

@@ -131,6 +131,7 @@ export const reasons = {
 
   'policy.delegation_not_permitted': { code: 'unauthorized_client' },
   'policy.issuer_observed': { code: 'unauthorized_client' },
+  'policy.identity_revoked': { code: 'unauthorized_client' },
   'policy.unknown_resource': { code: 'invalid_target' },
   'policy.no_grant': { code: 'invalid_target' },
   'policy.no_default_target': {
@@ -170,6 +171,7 @@ export const reasons = {
   'dpop.replayed': { code: 'invalid_dpop_proof' },
   'dpop.nonce_missing': { code: 'use_dpop_nonce' },
   'dpop.nonce_refused': { code: 'use_dpop_nonce' },
+  'token.revoked': { code: 'invalid_token' },
   'admin.grant_missing': { code: 'invalid_token' },
   'admin.scope_missing': { code: 'invalid_token' },
   'admin.pusher_not_named': { code: 'invalid_token' },

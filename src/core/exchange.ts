@@ -13,7 +13,7 @@ import { decide } from './decide.ts';
 import { OAuthError, refuse } from './error.ts';
 import { endingWithEarlier, type Identity } from './identity.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
-import type { AuditSink, Clock, KeyRing, ReplayGuard, Verify } from './ports.ts';
+import type { AuditSink, Clock, KeyRing, ReplayGuard, Revocations, Verify } from './ports.ts';
 import type { RefusalCap } from './refusal-cap.ts';
 import type { TokenRequest } from './request.ts';
 import { type MintedToken, mintAccessToken } from './token.ts';
@@ -23,6 +23,7 @@ export interface ExchangeParts {
   readonly clock: Clock;
   readonly policy: () => PolicySnapshot;
   readonly verify: Verify;
+  readonly revocations: Pick<Revocations, 'refusesNew'>;
   readonly replayGuard: ReplayGuard;
   readonly keyRing: KeyRing;
   readonly audit: AuditSink;
@@ -46,6 +47,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
       // 1. Who is asking? Verify the credential.
       const { identity, proofs } = await proveCaller(parts.verify, request, policy, nowMillis);
       noteIdentity(event, identity);
+      refuseRevoked(parts.revocations, proofs, nowMillis);
 
       // 2. First use? Only for credentials that their issuer's document makes one-time.
       await claimFirstUse(parts.replayGuard, proofs);
@@ -96,6 +98,18 @@ async function proveCaller(verify: Verify, request: TokenRequest, policy: Policy
   return client
     ? { identity: endingWithEarlier(subject, client), proofs: [subject, client] }
     : { identity: subject, proofs: [subject] };
+}
+
+/** Before its first use is claimed and before policy is asked: no grant reaches past a revocation. */
+function refuseRevoked(
+  revocations: ExchangeParts['revocations'],
+  proofs: readonly Identity[],
+  nowMillis: number,
+): void {
+  for (const proof of proofs) {
+    const revokedBy = revocations.refusesNew(proof, nowMillis);
+    if (revokedBy !== undefined) refuse('policy.identity_revoked', `revoked by ${revokedBy}`);
+  }
 }
 
 /** The same token sent twice in one request is one use of it. */

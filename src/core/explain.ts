@@ -7,6 +7,7 @@ import { OAuthError, type Reason } from './error.ts';
 import type { IdentityFields } from './identity.ts';
 import { suggest } from './policy/nearest-word.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
+import type { Revocations } from './ports.ts';
 import { parseScope } from './scope.ts';
 import type { Suppose, Supposed } from './supposed.ts';
 
@@ -52,14 +53,33 @@ export interface Explanation {
 /** Rejects on a fault of ours only: whatever is wrong with the question's credential or claims is the answer. */
 export type Explain = (question: Question, policy: PolicySnapshot, nowMillis: number) => Promise<Explanation>;
 
-export function createExplain(verify: VerifyWithoutCalls, suppose: Suppose): Explain {
+export function createExplain(
+  verify: VerifyWithoutCalls,
+  suppose: Suppose,
+  revocations: Pick<Revocations, 'refusesNew'>,
+): Explain {
+  /** No grant reaches past a revocation; what is refused anyway keeps its own reason, for whoever asks why. */
+  const orRevoked = (explanation: Explanation, nowMillis: number): Explanation => {
+    const { identity } = explanation;
+    const revokedBy = identity && revocations.refusesNew(identity, nowMillis);
+    if (revokedBy === undefined || explanation.outcome !== 'permitted') return explanation;
+    return {
+      ...explanation,
+      outcome: 'refused',
+      reason: 'policy.identity_revoked',
+      detail: `revoked by ${revokedBy}`,
+    };
+  };
   return async ({ given, ...asked }, policy, nowMillis) => {
-    if (!('credential' in given)) return explainSupposed({ given, ...asked }, suppose, policy, nowMillis);
+    if (!('credential' in given)) {
+      return orRevoked(explainSupposed({ given, ...asked }, suppose, policy, nowMillis), nowMillis);
+    }
     try {
       const scopes = parseScope(asked.scope);
       const identity = await verify(given.credential, policy, nowMillis);
       if (identity === undefined) return { outcome: 'unchecked', detail: onlyAnExchange, grants: [] };
-      return explainDecision(identity, { audience: asked.audience, scopes }, policy, nowMillis);
+      const explanation = explainDecision(identity, { audience: asked.audience, scopes }, policy, nowMillis);
+      return orRevoked(explanation, nowMillis);
     } catch (error) {
       return refusedBy(error);
     }

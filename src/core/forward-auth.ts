@@ -5,7 +5,7 @@ import { OAuthError, refuse } from './error.ts';
 import type { OwnToken } from './own-token.ts';
 import { guardedResource } from './policy/guarded-resource.ts';
 import type { PolicySnapshot, Resource } from './policy/snapshot.ts';
-import type { ShownProof, Verify, VerifyDpop, VerifyOwnToken } from './ports.ts';
+import type { Revocations, ShownProof, Verify, VerifyDpop, VerifyOwnToken } from './ports.ts';
 import { Secret } from './secret.ts';
 import type { SpiffeId } from './spiffe-id.ts';
 import { requireBinding, type ShownBinding } from './token-binding.ts';
@@ -43,13 +43,15 @@ export type ForwardAuth = (
 
 export interface ForwardAuthParts {
   readonly verify: Verify;
+  readonly revocations: Pick<Revocations, 'refusesNew'>;
   readonly verifyOwnToken: VerifyOwnToken;
   /** Asks for no nonce: a proxy passes on no header that would tell one. */
   readonly verifyDpop: VerifyDpop;
 }
 
 /** A token decides where one was sent; a certificate beside it is then no second way in. */
-export function createForwardAuth({ verify, verifyOwnToken, verifyDpop }: ForwardAuthParts): ForwardAuth {
+export function createForwardAuth(parts: ForwardAuthParts): ForwardAuth {
+  const { verify, revocations, verifyOwnToken, verifyDpop } = parts;
   return async (request, policy, nowMillis) => {
     const resource = guardedResource(policy, request.resourceName);
     if (resource === undefined) return refuse('policy.unknown_resource');
@@ -92,6 +94,8 @@ export function createForwardAuth({ verify, verifyOwnToken, verifyDpop }: Forwar
     const identity = await verify(credential, policy, nowMillis).catch((error) => {
       throw OAuthError.from(error, lane);
     });
+    const revokedBy = revocations.refusesNew(identity, nowMillis);
+    if (revokedBy !== undefined) refuse('policy.identity_revoked', `revoked by ${revokedBy}`);
     const decision = decide(identity, { audience: resource.audience, scopes }, policy, nowMillis);
     if (!decision.permit) return refuse(decision.reason);
     return {

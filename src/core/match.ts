@@ -27,6 +27,8 @@ function isUnder(spiffeId: string, prefix: string): boolean {
 }
 
 /** The Issuer document behind the identity. An SVID has none, even where a TrustDomain shares an Issuer's name. */
-export function issuerNameOf(identity: IdentityFields): string | undefined {
+export function issuerNameOf(
+  identity: Pick<IdentityFields, 'credentialKind' | 'issuer'>,
+): string | undefined {
   return identity.credentialKind === 'platform-token' ? identity.issuer : undefined;
 }

@@ -3,8 +3,8 @@ import { hash } from 'node:crypto';
 import { type CryptoKey, flattenedVerify, importJWK } from 'jose';
 import { OAuthError, refuse } from '../core/error.ts';
 import { isJsonObject, type Json } from '../core/json.ts';
-import type { Confirmation } from '../core/own-token.ts';
-import type { KeyRing, PublicJwk, VerifyOwnToken } from '../core/ports.ts';
+import type { Confirmation, OwnToken } from '../core/own-token.ts';
+import type { KeyRing, PublicJwk, Revocations, VerifyOwnToken } from '../core/ports.ts';
 import { parseSpiffeId } from '../core/spiffe-id.ts';
 import { echo } from './echo.ts';
 import { type CompactJws, readCompactJws } from './jwt.ts';
@@ -12,13 +12,14 @@ import { type CompactJws, readCompactJws } from './jwt.ts';
 export interface OwnTokenRules {
   readonly issuer: string;
   readonly keyRing: Pick<KeyRing, 'publicKeys'>;
+  readonly revocations: Pick<Revocations, 'covers'>;
 }
 
 /**
- * It asks nobody: the keys are our own, and one that left the ring verifies nothing any more. Whom the token is for, and
+ * It asks nobody: keys and revocations are in memory, and a key that left the ring verifies nothing any more. Whom the token is for, and
  * what it is bound to, is the caller's to check.
  */
-export function createVerifyOwnToken({ issuer, keyRing }: OwnTokenRules): VerifyOwnToken {
+export function createVerifyOwnToken({ issuer, keyRing, revocations }: OwnTokenRules): VerifyOwnToken {
   return async (token, nowMillis) => {
     const jws = readToken(token);
     // RFC 9068 §2.1: what keeps other JWTs that these keys may sign, such as ID tokens, from being access tokens.
@@ -31,7 +32,7 @@ export function createVerifyOwnToken({ issuer, keyRing }: OwnTokenRules): Verify
     if (!isInForce) return refuse('token.expired', `exp ${echo(exp)}`);
     const subject = typeof sub === 'string' ? parseSpiffeId(sub) : undefined;
     if (subject === undefined) return refuse('token.malformed', 'sub is not a SPIFFE ID');
-    return {
+    const verified: OwnToken = {
       subject,
       clientId: typeof client === 'string' ? client : subject,
       audiences: (Array.isArray(aud) ? aud : [aud]).filter((value) => typeof value === 'string'),
@@ -43,6 +44,9 @@ export function createVerifyOwnToken({ issuer, keyRing }: OwnTokenRules): Verify
       confirmation: readConfirmation(cnf),
       claims: jws.claims,
     };
+    const revokedBy = revocations.covers(verified);
+    if (revokedBy !== undefined) refuse('token.revoked', `revoked by ${revokedBy}`);
+    return verified;
   };
 }
 

@@ -2,7 +2,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import type { Json } from '../../src/core/json.ts';
 import type { ManagedBy, StoredDocument } from '../../src/core/policy/document.ts';
-import { type PolicyAmendment, type PolicyChange, RevisionConflict } from '../../src/core/ports.ts';
+import { type PolicyAmendment, type PolicyChange, RevisionConflict } from '../../src/core/policy-store.ts';
 import { describeSql, policyEvent, select } from './backends.ts';
 
 const at = Date.UTC(2026, 5, 1, 12, 0, 0, 123);

@@ -77,6 +77,7 @@ function house(broken: Partial<ExchangeParts> = {}) {
         expiresAt: testNowSeconds + 90,
         onceKey: 'once',
       }),
+    revocations: { refusesNew: () => undefined },
     replayGuard: { claim: async () => true },
     keyRing: { signer: () => signer, publicKeys: () => [] },
     audit: {
@@ -174,6 +175,19 @@ describe('an exchange', () => {
     const { exchange, events } = house(broken);
     expect(await outcomeOf(exchange)).toEqual([code, reason]);
     expect(events).toEqual([expect.objectContaining({ outcome: 'failed', reason, errorCode: code })]);
+  });
+
+  it('refuses a revoked identity, after it is proven and before its credential is used up', async () => {
+    const claims: string[] = [];
+    const { exchange, events, signedCount } = house({
+      revocations: { refusesNew: ({ spiffeId: id }) => (id === spiffeId ? 'identity' : undefined) },
+      replayGuard: { claim: async (key) => claims.push(key) > 0 },
+    });
+    expect(await outcomeOf(exchange)).toEqual(['unauthorized_client', 'policy.identity_revoked']);
+    expect(events).toEqual([
+      expect.objectContaining({ outcome: 'refused', identity: spiffeId, detail: 'revoked by identity' }),
+    ]);
+    expect([claims, signedCount()]).toEqual([[], 0]);
   });
 
   it('refuses a credential whose first use is over', async () => {

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { openLastKnown } from '../../src/adapters/data-dir/last-known.ts';
 import type { AuditEvent } from '../../src/core/audit.ts';
 import type { StoredDocument } from '../../src/core/policy/document.ts';
-import type { KeyStore } from '../../src/core/ports.ts';
+import type { KeyStore, RevocationStore } from '../../src/core/ports.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { memoryPolicyStore } from './policy/memory-policy-store.ts';
 
@@ -27,6 +27,13 @@ const event: AuditEvent = { requestId: 'r', at, outcome: 'permitted', action: 'x
 const record = (baseRevision: number) => ({ baseRevision, author: 'ann', at, event });
 
 const keys: KeyStore = { list: async () => [], change: async (plan) => plan([]) };
+const revocations: RevocationStore = {
+  head: async () => 0,
+  load: async () => [],
+  list: async () => [],
+  add: async () => Promise.reject(new Error('not asked for here')),
+  onChange: () => () => {},
+};
 const away: KeyStore = {
   list: async () => Promise.reject(new Error('away')),
   change: async () => Promise.reject(new Error('away')),
@@ -36,7 +43,7 @@ async function open(policy = memoryPolicyStore(), keyStore = keys) {
   const lastKnown = await openLastKnown({
     folder,
     keyEncryptionKey: new Secret(new Uint8Array(32).fill(7)),
-    stores: { policy, keys: keyStore },
+    stores: { policy, keys: keyStore, revocations },
     clock: { now: () => at },
     log: () => {},
   });

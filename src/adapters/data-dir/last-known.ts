@@ -1,25 +1,28 @@
-/** The policy and the signing keys as last read from the database, on disk, so that a replica can start while it is away. */
+/** The policy, the signing keys and the revocations as last read from the database, on disk, so that a replica can start while it is away. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withChanges } from '../../core/policy/edits.ts';
 import type {
-  Clock,
-  KeyStore,
   PolicyAmendment,
   PolicyChange,
   PolicyDelta,
   PolicyStore,
-  StoredKey,
   StoredPolicy,
-} from '../../core/ports.ts';
+} from '../../core/policy-store.ts';
+import type { Clock, KeyStore, RevocationStore, StoredKey } from '../../core/ports.ts';
 import type { Secret } from '../../core/secret.ts';
+import { openLastRevocations } from './last-revocations.ts';
 import { type SealedFile, sealedFile } from './sealed-file.ts';
 
 export interface LastKnownOptions {
   readonly folder: string;
   readonly keyEncryptionKey: Secret<Uint8Array>;
-  readonly stores: { readonly policy: PolicyStore; readonly keys: KeyStore };
+  readonly stores: {
+    readonly policy: PolicyStore;
+    readonly keys: KeyStore;
+    readonly revocations: RevocationStore;
+  };
   readonly clock: Clock;
   /** How old a state may be that a replica starts from. */
   readonly maxAgeSeconds?: number;
@@ -30,6 +33,7 @@ export interface LastKnown {
   /** The stores, whose first reading falls back to the disk. */
   readonly policy: PolicyStore;
   readonly keys: KeyStore;
+  readonly revocations: RevocationStore;
   /** When what the keys' last reading gave was true, in milliseconds since the epoch. */
   readonly keysReadAt: () => number;
   /** Whether this process has not seen the database yet. */
@@ -58,6 +62,7 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
   const policyFile = sealedFile(join(folder, 'policy.ndjson'), keyEncryptionKey, 'policy');
   const keysFile = sealedFile(join(folder, 'keys.json'), keyEncryptionKey, 'keys');
   let policy: StoredPolicy | undefined;
+  const revocationsFile = sealedFile(join(folder, 'revocations.json'), keyEncryptionKey, 'revocations');
   let keysText: string | undefined;
   let keysKeptAt = 0;
   let keysReadAt = clock.now();
@@ -172,6 +177,10 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
   return {
     policy: { ...stores.policy, load, loadSince, replace, amend },
     keys: { ...stores.keys, list },
+    revocations: openLastRevocations(stores.revocations, revocationsFile, {
+      save: (parts) => save(revocationsFile, parts),
+      fallBack: (error, read) => fallBack(error, read),
+    }),
     keysReadAt: () => keysReadAt,
     isFromDisk: () => fromDisk,
   };

@@ -24,12 +24,15 @@ export interface Database {
    */
   append(statement: PreparedStatement, values: readonly string[]): Promise<void>;
   readonly maxAppendsInFlight: number;
-  /** Calls back on each notice on the policy channel, and after a time without hearing. Returns how to stop. */
-  listen(listener: () => void): () => void;
+  /** Calls back on each notice on the channel (the policy's by default), and after a time without hearing. Returns how to stop. */
+  listen(listener: () => void, channel?: Channel): () => void;
   close(): Promise<void>;
 }
 
 export const policyChannel = 'mintmark_policy';
+export const revocationChannel = 'mintmark_revocations';
+export const channels = [policyChannel, revocationChannel] as const;
+export type Channel = (typeof channels)[number];
 
 /** Told of failures that no caller waits for, such as a lost idle connection. Must not throw. */
 export type OnBackgroundError = (error: unknown) => void;

@@ -1,6 +1,7 @@
 /** The SQL stores behind one door, the same for PostgreSQL and PGlite. */
 import { sql } from 'kysely';
-import type { Clock, KeyCache, KeyStore, PolicyHistory, PolicyStore, ReplayGuard } from '../../core/ports.ts';
+import type { PolicyHistory, PolicyStore } from '../../core/policy-store.ts';
+import type { Clock, KeyCache, KeyStore, ReplayGuard, RevocationStore } from '../../core/ports.ts';
 import { type AuditStore, auditStore } from './audit-store.ts';
 import type { Database, OnBackgroundError } from './database.ts';
 import { keyCache } from './key-cache.ts';
@@ -11,6 +12,7 @@ import { openPgliteDatabase } from './pglite-database.ts';
 import { policyHistory } from './policy-history.ts';
 import { policyStore } from './policy-store.ts';
 import { replayGuard } from './replay-guard.ts';
+import { revocationStore } from './revocation-store.ts';
 
 export interface SqlStores {
   readonly policy: PolicyStore;
@@ -19,6 +21,7 @@ export interface SqlStores {
   readonly keyCache: KeyCache;
   readonly audit: AuditStore;
   readonly replayGuard: ReplayGuard;
+  readonly revocations: RevocationStore;
   /** Resolves when each database answers. */
   ping(): Promise<void>;
   /** Returns the names of the migrations that were applied now. */
@@ -31,7 +34,7 @@ export interface SqlStores {
 
 export interface PostgresConfig {
   readonly url: string;
-  /** For reading policy, appending audit and claiming, with the role of deploy/exchange-role.sql; default: `url`. */
+  /** For reading policy and revocations, appending audit and claiming, with the role of deploy/exchange-role.sql; default: `url`. */
   readonly exchangeUrl?: string;
   readonly clock: Clock;
   readonly onBackgroundError?: OnBackgroundError;
@@ -67,6 +70,7 @@ export function sqlStores(database: Database, exchangeDatabase: Database, clock:
     keyCache: keyCache(database, clock),
     audit,
     replayGuard: replayGuard(exchangeDatabase, clock),
+    revocations: revocationStore(database, exchangeDatabase),
     ping: async () => {
       await Promise.all([...databases].map(({ kysely }) => sql`select 1`.execute(kysely)));
     },

@@ -1,25 +1,27 @@
 /** LISTEN on a connection of its own, made again after each loss. */
 import pg from 'pg';
-import { type OnBackgroundError, policyChannel } from './database.ts';
+import { type Channel, channels, type OnBackgroundError, policyChannel } from './database.ts';
 
 const firstDelayMillis = 250;
 const longestDelayMillis = 10_000;
 
 export interface Listener {
-  listen(listener: () => void): () => void;
+  listen(listener: () => void, channel?: Channel): () => void;
   close(): void;
 }
 
 /** Connects while somebody listens. After a reconnect it calls back, since a notice may have been missed meanwhile. */
 export function listenWithReconnect(url: string, onError: OnBackgroundError): Listener {
-  const listeners = new Set<() => void>();
+  const listeners = new Set<{ readonly channel: Channel; readonly call: () => void }>();
   let client: pg.Client | undefined;
   let retry: NodeJS.Timeout | undefined;
   let delayMillis = firstDelayMillis;
   let isFirst = true;
 
-  const notify = () => {
-    for (const listener of listeners) listener();
+  const notify = (channel?: string) => {
+    for (const listener of listeners) {
+      if (channel === undefined || listener.channel === channel) listener.call();
+    }
   };
 
   const connect = () => {
@@ -42,10 +44,10 @@ export function listenWithReconnect(url: string, onError: OnBackgroundError): Li
     };
     opened.on('error', lose);
     opened.on('end', () => lose());
-    opened.on('notification', notify);
+    opened.on('notification', ({ channel }) => notify(channel));
     opened
       .connect()
-      .then(() => opened.query(`listen ${policyChannel}`))
+      .then(() => opened.query(channels.map((channel) => `listen ${channel}`).join('; ')))
       .then(() => {
         delayMillis = firstDelayMillis;
         if (!isFirst) notify();
@@ -61,9 +63,8 @@ export function listenWithReconnect(url: string, onError: OnBackgroundError): Li
   };
 
   return {
-    listen: (listener) => {
-      // Wrapped, so that one function given twice is two listeners.
-      const entry = () => listener();
+    listen: (call, channel = policyChannel) => {
+      const entry = { channel, call };
       listeners.add(entry);
       if (listeners.size === 1) connect();
       return () => {

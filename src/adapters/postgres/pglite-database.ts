@@ -2,7 +2,7 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import { PGlite, type Transaction as PgliteTransaction } from '@electric-sql/pglite';
 import { Kysely, PGliteDialect } from 'kysely';
-import { type Database, policyChannel } from './database.ts';
+import { type Channel, channels, type Database, policyChannel } from './database.ts';
 import type { Tables } from './tables.ts';
 
 export interface PgliteConfig {
@@ -21,10 +21,12 @@ export async function openPgliteDatabase({ dataDir }: PgliteConfig): Promise<Dat
     await chmod(dataDir, 0o700);
   }
   const pglite = await PGlite.create(dataDir ?? 'memory://');
-  const listeners = new Set<() => void>();
-  await pglite.listen(policyChannel, () => {
-    for (const listener of listeners) listener();
-  });
+  const listeners = new Set<{ readonly channel: Channel; readonly call: () => void }>();
+  for (const channel of channels) {
+    await pglite.listen(channel, () => {
+      for (const listener of listeners) if (listener.channel === channel) listener.call();
+    });
+  }
   return {
     kysely: new Kysely<Tables>({ dialect: new PGliteDialect({ pglite }) }),
     transaction: (work) =>
@@ -40,8 +42,8 @@ export async function openPgliteDatabase({ dataDir }: PgliteConfig): Promise<Dat
       await pglite.query(text, [...values]);
     },
     maxAppendsInFlight: 1,
-    listen: (listener) => {
-      const entry = () => listener();
+    listen: (call, channel = policyChannel) => {
+      const entry = { channel, call };
       listeners.add(entry);
       return () => {
         listeners.delete(entry);

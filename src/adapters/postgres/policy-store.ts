@@ -4,7 +4,12 @@ import { type Kysely, sql } from 'kysely';
 import type { Json } from '../../core/json.ts';
 import type { DocumentName } from '../../core/policy/diff.ts';
 import type { Kind, ManagedBy, StoredDocument } from '../../core/policy/document.ts';
-import { type PolicyChange, type PolicyDelta, type PolicyStore, RevisionConflict } from '../../core/ports.ts';
+import {
+  type PolicyChange,
+  type PolicyDelta,
+  type PolicyStore,
+  RevisionConflict,
+} from '../../core/policy-store.ts';
 import { appendWithin } from './audit-store.ts';
 import { type Database, policyChannel } from './database.ts';
 import { type Tables, timestamp } from './tables.ts';

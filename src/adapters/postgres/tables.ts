@@ -1,10 +1,11 @@
 /** The tables of migrations/, as Kysely sees them. JSON goes in as text, so that both drivers store what was written. */
-import type { ColumnType } from 'kysely';
+import type { ColumnType, Generated } from 'kysely';
 import type { TokenAlgorithm } from '../../core/algorithm.ts';
 import type { AuditEvent, Outcome } from '../../core/audit.ts';
 import type { Json } from '../../core/json.ts';
 import type { Kind, ManagedBy } from '../../core/policy/document.ts';
 import type { PublicJwk, StoredKey } from '../../core/ports.ts';
+import type { RevocationKind } from '../../core/revocation.ts';
 
 /** Written as ISO 8601 text, read as a Date. */
 type Timestamp = ColumnType<Date, string, string>;
@@ -51,6 +52,18 @@ export interface Tables {
     event: ColumnType<AuditEvent, string, string>;
   };
   key_cache: { name_hash: Uint8Array; value: string; expires_at: Timestamp };
+  revocations: {
+    id: Generated<string | number>;
+    kind: RevocationKind;
+    target: string;
+    subjects: string;
+    owner: string | null;
+    before: Timestamp;
+    at: Timestamp;
+    author: string;
+    reason: string | null;
+    expires_at: Timestamp;
+  };
   replay_claims: { key_hash: Uint8Array; expires_at: Timestamp };
 }
 

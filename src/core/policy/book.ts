@@ -1,7 +1,8 @@
 /** The policy in force: keeps the compiled snapshot fresh, and makes changes whole or not at all. */
 import type { AuditEvent } from '../audit.ts';
 import { OAuthError } from '../error.ts';
-import { type Clock, type PolicyChange, type PolicyStore, RevisionConflict } from '../ports.ts';
+import { type PolicyChange, type PolicyStore, RevisionConflict } from '../policy-store.ts';
+import type { Clock } from '../ports.ts';
 import { isAdminLeft } from './admin-grants.ts';
 import { amendPolicy } from './amend.ts';
 import { compilePolicy } from './compile.ts';

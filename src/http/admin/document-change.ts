@@ -7,7 +7,7 @@ import type { PolicyEdits } from '../../core/policy/edits.ts';
 import { LastAdminRemoved, ManagedByFile, PolicyRefused } from '../../core/policy/refused.ts';
 import type { PolicySnapshot } from '../../core/policy/snapshot.ts';
 import type { PolicySource } from '../../core/policy/source.ts';
-import { RevisionConflict } from '../../core/ports.ts';
+import { RevisionConflict } from '../../core/policy-store.ts';
 import { AdminProblem } from './problem.ts';
 
 export interface DocumentChange {

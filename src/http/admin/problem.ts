@@ -4,7 +4,7 @@ import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { OAuthError, type Reason } from '../../core/error.ts';
 import { ManagedByFile, PolicyRefused } from '../../core/policy/refused.ts';
-import { RevisionConflict } from '../../core/ports.ts';
+import { RevisionConflict } from '../../core/policy-store.ts';
 
 interface ProblemEntry {
   readonly status: number;

@@ -1,18 +1,20 @@
 /** Tokens that are bound to a key or a certificate: at a proxy they need the proof of the request that it asks about. */
 import Fastify from 'fastify';
 import { afterAll, describe, expect, it } from 'vitest';
-import { OAuthError } from '../../../src/core/error.ts';
 import { createForwardAuth } from '../../../src/core/forward-auth.ts';
+import { proveIdentity } from '../../../src/core/identity.ts';
 import type { PublicJwk } from '../../../src/core/ports.ts';
+import { createRevocationSet } from '../../../src/core/revocation.ts';
 import { thumbprintOf } from '../../../src/core/token-binding.ts';
 import { createVerifyDpop } from '../../../src/credentials/dpop.ts';
 import { createVerifyOwnToken } from '../../../src/credentials/own-token.ts';
 import { forwardAuthRoutes } from '../../../src/http/forward-auth/routes.ts';
 import { forwardAuthPrefix, routeForwardAuth } from '../../../src/http/forward-auth/target.ts';
 import { athOf, makeProof, thumbprintOfKey } from '../../support/dpop.ts';
+import { revocationAt } from '../../support/revocations.ts';
 import { issue, leafExtensions, makeRoot } from '../../support/svid-authority.ts';
 import { makeKey, signToken, testNowMillis, testNowSeconds } from '../../support/tokens.ts';
-import { compileText, context, exampleText } from '../../unit/policy/example-policy.ts';
+import { compileText, context, exampleText, identity } from '../../unit/policy/example-policy.ts';
 import { nobody } from './guard.ts';
 
 const proxy = '10.9.0.1';
@@ -29,6 +31,7 @@ const otherLeaf = await issue(testNowMillis, root, { extensions: leafExtensions(
 
 const policy = compileText(exampleText);
 const published = { ...signingKey.publicJwk, kid: signingKey.kid, alg: 'ES256', use: 'sig' } as PublicJwk;
+const revocations = createRevocationSet();
 const claimed = new Set<string>();
 let isGuardAway = false;
 const reasons: (string | undefined)[] = [];
@@ -41,12 +44,13 @@ await app.register(forwardAuthRoutes, {
   metrics: { countForwardAuth: (_resource, refusal) => void reasons.push(refusal?.reason) },
   forwardAuthCap: async () => true,
   forwardAuth: createForwardAuth({
-    verify: async () => {
-      throw new OAuthError('credential.malformed');
-    },
+    revocations,
+    // What becomes of an identity once it is proven; how, is asked in certificates.test.ts.
+    verify: async () => proveIdentity(identity(subject, { credentialKind: 'x509-svid' })),
     verifyOwnToken: createVerifyOwnToken({
       issuer: context.issuer,
       keyRing: { publicKeys: () => [published] },
+      revocations,
     }),
     verifyDpop: createVerifyDpop({
       replayGuard: {
@@ -264,6 +268,22 @@ describe('a token that is bound to a certificate', () => {
   it('is refused where a stranger forwards the certificate', async () => {
     const answer = await ask({ authorization, ...shown(leaf) }, { remoteAddress: '10.8.0.1' });
     expect(answer).toMatchObject({ status: 401, reason: 'request.certificate_header_untrusted' });
+  });
+});
+
+describe('a revocation', () => {
+  it('ends a token at once, and keeps the identity’s certificate out as well', async () => {
+    const headers = { authorization: `Bearer ${unbound}` };
+    expect(await ask(headers)).toMatchObject(passes);
+    expect(await ask(shown(leaf))).toMatchObject(passes);
+    const notUntil = testNowMillis + 60_000;
+    revocations.add({ id: 1, ...revocationAt(testNowMillis, { target: subject }, notUntil) });
+    expect(await ask(headers)).toMatchObject({ status: 401, reason: 'token.revoked', spiffeId: '' });
+    expect(await ask(shown(leaf))).toMatchObject({
+      status: 403,
+      reason: 'policy.identity_revoked',
+      spiffeId: '',
+    });
   });
 });
 

@@ -15,7 +15,11 @@ const retired = await makeKey('retired');
 const publish = ({ publicJwk, kid, algorithm }: TestKey) =>
   ({ ...publicJwk, kid, alg: algorithm, use: 'sig' }) as PublicJwk;
 const keyRing = { publicKeys: () => [publish(rsaKey), publish(key)] };
-const verifyOwn = createVerifyOwnToken({ issuer, keyRing });
+let revoked: string | undefined;
+const revocations = {
+  covers: ({ jti }: { readonly jti: string }) => (jti === revoked ? ('token' as const) : undefined),
+};
+const verifyOwn = createVerifyOwnToken({ issuer, keyRing, revocations });
 /** As the admin API asks it. */
 const verify = async (token: string, nowMillis: number) => {
   const verified = await verifyOwn(token, nowMillis);
@@ -56,6 +60,15 @@ describe('a token that we minted for the admin API', () => {
   it('without a scope gives none', async () => {
     const { scopes } = await verify(await sign({ scope: undefined }), testNowMillis);
     expect(scopes).toEqual([]);
+  });
+
+  it('is refused once it is revoked', async () => {
+    revoked = 'another';
+    await expect(verify(await sign(), testNowMillis)).resolves.toMatchObject({ jti: 'a-token' });
+    revoked = 'a-token';
+    const refusal = { reason: 'token.revoked', code: 'invalid_token', detail: 'revoked by token' };
+    await expect(verify(await sign(), testNowMillis)).rejects.toMatchObject(refusal);
+    revoked = undefined;
   });
 
   it('is accepted to its last millisecond', async () => {
@@ -123,7 +136,7 @@ function encode(value: object): string {
 
 describe('a token that comes again', () => {
   const ring: PublicJwk[] = [publish(key)];
-  const verifyAgain = createVerifyOwnToken({ issuer, keyRing: { publicKeys: () => ring } });
+  const verifyAgain = createVerifyOwnToken({ issuer, keyRing: { publicKeys: () => ring }, revocations });
 
   it('is judged anew in all that may change', async () => {
     const token = await sign();

@@ -1,7 +1,7 @@
 /** A policy store in memory, by the rules of the port: whole changes, counted revisions, conflicts for late writers. */
 import { diffPolicies, isEmptyDiff } from '../../../src/core/policy/diff.ts';
 import type { StoredDocument } from '../../../src/core/policy/document.ts';
-import { type PolicyChange, type PolicyStore, RevisionConflict } from '../../../src/core/ports.ts';
+import { type PolicyChange, type PolicyStore, RevisionConflict } from '../../../src/core/policy-store.ts';
 
 export interface MemoryPolicyStore extends PolicyStore {
   readonly changes: PolicyChange[];

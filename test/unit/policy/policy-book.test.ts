@@ -6,7 +6,7 @@ import { type ChangeOutcome, createPolicyBook, type Permit } from '../../../src/
 import type { StoredDocument } from '../../../src/core/policy/document.ts';
 import { ManagedByFile, PolicyRefused } from '../../../src/core/policy/refused.ts';
 import { type PolicySource, sourcesFromStored } from '../../../src/core/policy/source.ts';
-import { RevisionConflict } from '../../../src/core/ports.ts';
+import { RevisionConflict } from '../../../src/core/policy-store.ts';
 import { context } from './example-policy.ts';
 import { memoryPolicyStore } from './memory-policy-store.ts';
 
