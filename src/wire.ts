@@ -5,6 +5,7 @@ import packageDescription from '../package.json' with { type: 'json' };
 import { openFileKeyCache } from './adapters/data-dir/key-cache.ts';
 import { openDataDir } from './adapters/data-dir/open.ts';
 import { memoryRateCounter } from './adapters/memory/rate-counter.ts';
+import { memoryTokenCache } from './adapters/memory/token-cache.ts';
 import { openMetrics } from './adapters/metrics/open.ts';
 import { openCallPlatform } from './adapters/net/call-platform.ts';
 import { openFetchDocument } from './adapters/net/fetch-document.ts';
@@ -24,6 +25,7 @@ import { tokenEndpointOf } from './core/discovery.ts';
 import { createExchange } from './core/exchange.ts';
 import { createExplain } from './core/explain.ts';
 import { createForwardAuth } from './core/forward-auth.ts';
+import { createMintOrReuse } from './core/mint-or-reuse.ts';
 import { algorithmsOf } from './core/policy/algorithms.ts';
 import { createPolicyBook } from './core/policy/book.ts';
 import { createPinnedKeysAlarm } from './core/policy/pinned-keys-alarm.ts';
@@ -218,6 +220,11 @@ async function assemble(
     revocations,
     replayGuard,
     keyRing,
+    mintOrReuse: createMintOrReuse({
+      keyEncryptionKey,
+      caches: [memoryTokenCache(clock), ...(redis ? [redis.tokenCache] : [])],
+      revocationEpoch: () => revocations.epoch(),
+    }),
     audit,
     refusalCap,
   });

@@ -48,7 +48,9 @@ const replayedSchema = z.object({
 const replaySchema = z.object({
   looked_at: z.int(),
   newly_permitted: z.array(replayedSchema),
+  newly_permitted_total: z.int().default(0),
   newly_refused: z.array(replayedSchema),
+  newly_refused_total: z.int().default(0),
   unknown: z.int(),
 });
 

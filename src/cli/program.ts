@@ -114,6 +114,7 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
     .option('--issuer <name>', 'in place of a credential: the Issuer document of --claims')
     .option('--spiffe-id <id>', 'in place of a credential: the identity')
     .option('--claims <json>', 'the claims, or @FILE')
+    .option('--additional-claims <json>', 'claims that the token shall carry besides, or @FILE')
     .option('--at <time>', 'decide at that time, as in 2027-01-01T00:00:00Z')
     .action(async (_options, self: Command) =>
       finish(await explain(dependencies, self.optsWithGlobals<ExplainOptions>())),

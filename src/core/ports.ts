@@ -191,6 +191,13 @@ export interface KeyCache {
   put(name: string, value: string, ttlSeconds: number): Promise<void>;
 }
 
+/** Keeps sealed tokens for reuse, and may lose any of them. A wait is a few tens of milliseconds at most. */
+export interface TokenCache {
+  /** The bytes put last, while their time has not passed. Rejects when it cannot know in time. */
+  get(name: string): Promise<Uint8Array | undefined>;
+  put(name: string, sealed: Uint8Array, ttlSeconds: number): Promise<void>;
+}
+
 export interface AuditSink {
   /** Resolves once the event is durable; rejects when it is not known to be. */
   append(event: AuditEvent): Promise<void>;

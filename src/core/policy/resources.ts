@@ -23,7 +23,7 @@ export function compileResources(
   const byAudience = new Map<string, PolicySource>();
   return checked.map(({ source, document }) => {
     const { name } = document.metadata;
-    const { audience, extraAudiences, scopes, tokenLifetime, signingAlg } = document.spec;
+    const { audience, extraAudiences, scopes, tokenLifetime, reuse, signingAlg } = document.spec;
     if (name === adminResourceName) {
       problems.add(source, ['metadata', 'name'], `${adminResourceName} is built in: choose another name`);
     }
@@ -45,12 +45,17 @@ export function compileResources(
     if (tokenLifetime > maxLifetimeSeconds) {
       problems.add(source, ['spec', 'tokenLifetime'], 'must be at most 24h');
     }
+    if (reuse !== undefined && reuse.minRemaining >= tokenLifetime) {
+      const message = 'must be shorter than tokenLifetime: no token would have so much left';
+      problems.add(source, ['spec', 'reuse', 'minRemaining'], message);
+    }
     return {
       name,
       audience,
       extraAudiences,
       scopes: new Set(scopes),
       tokenLifetimeSeconds: tokenLifetime,
+      reuseMinRemainingSeconds: reuse?.minRemaining,
       signingAlgorithm: signingAlg,
     };
   });

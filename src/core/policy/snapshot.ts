@@ -18,6 +18,8 @@ export interface Resource {
   readonly extraAudiences: readonly string[];
   readonly scopes: ReadonlySet<string>;
   readonly tokenLifetimeSeconds: number;
+  /** What must be left of a token that is handed out again; undefined where each exchange has its own. */
+  readonly reuseMinRemainingSeconds: number | undefined;
   readonly signingAlgorithm: TokenAlgorithm;
 }
 
