@@ -38,7 +38,7 @@ export interface MintedToken {
   readonly scopes: readonly string[];
 }
 
-/** Mints one token for one audience. Throws `server.signer_unavailable` when no signature could be made. */
+/** Mints one token for one audience. Throws `server.signer_unavailable` or `server.overloaded` when no signature could be made. */
 export async function mintAccessToken(signer: Signer, order: TokenOrder): Promise<MintedToken> {
   const issuedAt = Math.floor(order.nowMillis / 1000);
   const expiresAt = issuedAt + order.lifetimeSeconds;
@@ -74,6 +74,7 @@ async function signJwt(signer: Signer, header: JsonObject, claims: JsonObject): 
     const signature = await signer.sign(Buffer.from(signingInput, 'ascii'));
     return `${signingInput}.${Buffer.from(signature).toString('base64url')}`;
   } catch (cause) {
+    if (cause instanceof OAuthError) throw cause;
     throw new OAuthError('server.signer_unavailable', { cause });
   }
 }
