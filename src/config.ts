@@ -6,6 +6,7 @@ import { type KeyLife, keyLifeProblems } from './core/key-life.ts';
 import { durationSchema } from './core/policy/document.ts';
 import { Secret } from './core/secret.ts';
 import { isTrustDomainName } from './core/spiffe-id.ts';
+import { type Pkcs11Settings, readPkcs11Settings } from './pkcs11-settings.ts';
 import { readTlsPair, type TlsFiles, type TlsPair, TlsPairMismatch } from './tls-files.ts';
 
 export interface Config {
@@ -23,6 +24,8 @@ export interface Config {
   /** undefined: generated in the data folder. */
   readonly keyEncryptionKey: Secret<Uint8Array> | undefined;
   readonly keyLife: KeyLife;
+  /** The token that signing keys live in; undefined: they are held in software. */
+  readonly pkcs11: Pkcs11Settings | undefined;
   /** `off` switches it off; undefined: generated in the data folder where the store is embedded, else none. */
   readonly adminToken: Secret<string> | 'off' | undefined;
   readonly trustedProxies: readonly string[];
@@ -133,6 +136,14 @@ const environmentSchema = z.object({
   MINTMARK_KEY_ROTATION: durationSchema.default(30 * 86_400),
   MINTMARK_KEY_PREPUBLISH: durationSchema.default(86_400),
   MINTMARK_KEY_RETENTION: durationSchema.default(2 * 86_400),
+  MINTMARK_PKCS11_MODULE: z.string().optional(),
+  MINTMARK_PKCS11_TOKEN_LABEL: z.string().optional(),
+  MINTMARK_PKCS11_PIN_FILE: z.string().optional(),
+  MINTMARK_PKCS11_SESSIONS: z
+    .string()
+    .regex(/^([1-9]|[1-5]\d|6[0-4])$/, 'is not a number from 1 to 64')
+    .transform(Number)
+    .optional(),
   MINTMARK_ADMIN_TOKEN: adminTokenSchema,
   MINTMARK_TRUSTED_PROXIES: proxiesSchema,
   MINTMARK_CLIENT_CERT_HEADER: z
@@ -202,6 +213,13 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     retentionSeconds: values.MINTMARK_KEY_RETENTION,
   };
   problems.push(...keyLifeProblems(keyLife));
+  const pkcs11 = readPkcs11Settings(
+    values.MINTMARK_PKCS11_MODULE,
+    values.MINTMARK_PKCS11_TOKEN_LABEL,
+    values.MINTMARK_PKCS11_PIN_FILE,
+    values.MINTMARK_PKCS11_SESSIONS,
+    problems,
+  );
   const tls = readTls(values.MINTMARK_TLS_CERT, values.MINTMARK_TLS_KEY, problems);
   if (problems.length > 0) throw new ConfigRefused(problems);
 
@@ -218,6 +236,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     policyPath: values.MINTMARK_POLICY,
     keyEncryptionKey: values.MINTMARK_KEY_ENCRYPTION_KEY,
     keyLife,
+    pkcs11,
     adminToken: values.MINTMARK_ADMIN_TOKEN,
     trustedProxies: values.MINTMARK_TRUSTED_PROXIES,
     certificateHeader: values.MINTMARK_CLIENT_CERT_HEADER,

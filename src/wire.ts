@@ -14,7 +14,6 @@ import { readPolicyText } from './adapters/policy-source/read-text.ts';
 import { writePolicyText } from './adapters/policy-source/write-text.ts';
 import type { SqlStores } from './adapters/postgres/open.ts';
 import type { RedisStores } from './adapters/redis/open.ts';
-import { openSoftwareKeys } from './adapters/software-keys/open.ts';
 import type { Spool } from './adapters/spool/open.ts';
 import { readTokenFile } from './adapters/token-file/read.ts';
 import { openWorkloadApi } from './adapters/workload-api/open.ts';
@@ -50,6 +49,7 @@ import { buildApp } from './http/app.ts';
 import type { ReadinessCheck } from './http/dependencies.ts';
 import { serverTlsOptions } from './http/server-tls.ts';
 import { applyPolicyFile } from './policy-file.ts';
+import { openSigningKeys } from './signing-keys.ts';
 import {
   adminTokenOf,
   keyEncryptionKeyOf,
@@ -111,14 +111,20 @@ async function assemble(
   const keyEncryptionKey = await keyEncryptionKeyOf(config, dataDir);
   const lastKnown = await openLastKnownState(config, stores, keyEncryptionKey, clock, logger);
   let algorithms: readonly TokenAlgorithm[] = ['ES256'];
-  const keyRing = await openSoftwareKeys({
-    keyStore: lastKnown?.keys ?? stores.keys,
-    readAt: lastKnown?.keysReadAt,
-    keyEncryptionKey,
-    clock,
-    life: config.keyLife,
-    algorithms: () => algorithms,
-  });
+  const signingKeys = await openSigningKeys(
+    config,
+    {
+      keyStore: lastKnown?.keys ?? stores.keys,
+      readAt: lastKnown?.keysReadAt,
+      keyEncryptionKey,
+      clock,
+      life: config.keyLife,
+      algorithms: () => algorithms,
+    },
+    logger,
+  );
+  closers.push(signingKeys.close);
+  const { keyRing } = signingKeys;
   closers.push(
     every(keyRefreshMillis, () => keyRing.refresh(), logger, 'signing keys could not be refreshed'),
   );
@@ -261,7 +267,11 @@ async function assemble(
       forwardAuth,
       forwardAuthCap,
       authenticate: openAdmins({ config, bootstrapToken, policyBook, keyRing, revocations }, logger),
-      readiness: [...readinessOf(stores, redis, spool), revocationsCheck(revocations, clock)],
+      readiness: [
+        ...readinessOf(stores, redis, spool),
+        revocationsCheck(revocations, clock),
+        ...signingKeys.readiness,
+      ],
       isDraining: () => isDraining,
     },
     logger,

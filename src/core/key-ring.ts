@@ -32,6 +32,9 @@ interface OpenedKey extends HeldKey {
 /** What is asked of the keys, before they are planned. */
 type Replan = (keys: readonly StoredKey[], nowMillis: number) => KeyPlan;
 
+/** How long a key that was made and not stored may still be: a token that is to destroy such keys gives them longer. */
+const spareMillis = 600_000;
+
 /**
  * Makes the first keys where there are none; replicas that start at once agree on them. Rejects where the holder does
  * not open a stored key. A failed `refresh` leaves the ring as it was: it goes on with the plan that it knows.
@@ -39,6 +42,7 @@ type Replan = (keys: readonly StoredKey[], nowMillis: number) => KeyPlan;
 export async function openKeyRing(holder: KeyHolder, config: KeyRingConfig): Promise<TurningKeyRing> {
   const { keyStore, clock, life, algorithms, readAt = clock.now } = config;
   let opened: readonly OpenedKey[] = [];
+  let spares: readonly StoredKey[] = [];
   let refreshedAt = clock.now();
   let queue: Promise<unknown> = Promise.resolve();
 
@@ -52,17 +56,28 @@ export async function openKeyRing(holder: KeyHolder, config: KeyRingConfig): Pro
   /** Keys are made before the store is locked, and put in under the lock only where they are missing still. */
   async function carryOut(replan: Replan): Promise<void> {
     const nowMillis = clock.now();
-    const plan = (keys: readonly StoredKey[]): KeyPlan => {
+    const plan = (keys: readonly StoredKey[]) => {
       const asked = replan(keys, nowMillis);
       const planned = planKeys(asked.keys, algorithms(), nowMillis, life);
-      return { keys: planned.keys, missing: [...asked.missing, ...planned.missing] };
+      return { keys: planned.keys, asked: asked.missing, missing: [...asked.missing, ...planned.missing] };
     };
     let stored = await keyStore.list();
     const first = plan(stored);
-    if (first.missing.length > 0 || !isSame(first.keys, stored)) {
-      const made = await Promise.all(first.missing.map(({ algorithm }) => holder.make(algorithm, nowMillis)));
+    // A store that takes no change must not make a token fill up.
+    spares = spares.filter(({ createdAt }) => nowMillis < createdAt + spareMillis);
+    const makings = await Promise.allSettled(
+      lacking(first.missing, spares).map((algorithm) => holder.make(algorithm, nowMillis)),
+    );
+    spares = [
+      ...spares,
+      ...makings.flatMap((making) => (making.status === 'fulfilled' ? [making.value] : [])),
+    ];
+    const made = spares;
+    if (fill(first.missing, made, nowMillis).length > 0 || !isSame(first.keys, stored)) {
       const change = keyStore.change((keys) => {
-        const { keys: planned, missing } = plan(keys);
+        const { keys: planned, asked, missing } = plan(keys);
+        // Others changed the keys meanwhile, so that another one is asked for than was made.
+        if (fill(asked, made, nowMillis).length < asked.length) throw new OAuthError('admin.keys_conflict');
         return withStates([...planned, ...fill(missing, made, nowMillis)], nowMillis);
       });
       // A start with keys that are known, and a plan that cannot be written now, is better than none.
@@ -71,9 +86,13 @@ export async function openKeyRing(holder: KeyHolder, config: KeyRingConfig): Pro
         return stored;
       });
     }
+    spares = made.filter(({ kid }) => !stored.some((key) => key.kid === kid));
     opened = await open(stored, opened, holder);
     refreshedAt = Math.min(readAt(), nowMillis);
     if (refreshedAt === nowMillis) await holder.keepOnly?.(stored, nowMillis);
+    // An algorithm that cannot be had stops none of the others.
+    const failed = makings.find((making) => making.status === 'rejected');
+    if (failed) throw failed.reason;
   }
 
   const storedKeys = () => opened.map(({ stored }) => stored);
@@ -109,17 +128,28 @@ function isSame(planned: readonly StoredKey[], stored: readonly StoredKey[]): bo
   return outline(planned).join() === outline(stored).join();
 }
 
-/** Throws where a key that must sign now was not made; what is missing for later is made at the next refresh. */
+/** The algorithms of which there are fewer spare keys than missing ones, as often. */
+function lacking(missing: readonly MissingKey[], spares: readonly StoredKey[]): readonly TokenAlgorithm[] {
+  const left = spares.map(({ algorithm }) => algorithm);
+  return missing
+    .map(({ algorithm }) => algorithm)
+    .filter((algorithm) => {
+      const index = left.indexOf(algorithm);
+      if (index >= 0) left.splice(index, 1);
+      return index < 0;
+    });
+}
+
 function fill(
   missing: readonly MissingKey[],
   made: readonly StoredKey[],
   nowMillis: number,
 ): readonly StoredKey[] {
-  const spares = [...made];
+  const left = [...made];
   return missing.flatMap(({ algorithm, activatesAt }) => {
-    const index = spares.findIndex((key) => key.algorithm === algorithm);
-    if (index < 0 && activatesAt <= nowMillis) throw new OAuthError('admin.keys_conflict');
-    return index < 0 ? [] : spares.splice(index, 1).map((key) => ({ ...key, activatesAt }));
+    const index = left.findIndex((key) => key.algorithm === algorithm);
+    if (index < 0) return [];
+    return left.splice(index, 1).map((key) => ({ ...key, activatesAt, createdAt: nowMillis }));
   });
 }
 

@@ -77,7 +77,7 @@ export function draftAccessToken(signer: Signer, order: TokenOrder): TokenDraft 
   return { header, claims, token };
 }
 
-/** Throws `server.signer_unavailable` when no signature could be made. */
+/** Throws `server.signer_unavailable` or `server.overloaded` when no signature could be made. */
 export async function signDraft(signer: Signer, { header, claims, token }: TokenDraft): Promise<MintedToken> {
   return { ...token, accessToken: new Secret(await signJwt(signer, header, claims)) };
 }
@@ -89,6 +89,7 @@ async function signJwt(signer: Signer, header: JsonObject, claims: JsonObject): 
     const signature = await signer.sign(Buffer.from(signingInput, 'ascii'));
     return `${signingInput}.${Buffer.from(signature).toString('base64url')}`;
   } catch (cause) {
+    if (cause instanceof OAuthError) throw cause;
     throw new OAuthError('server.signer_unavailable', { cause });
   }
 }
