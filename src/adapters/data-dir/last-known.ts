@@ -15,6 +15,8 @@ import { type SealedFile, sealedFile } from './sealed-file.ts';
 export interface LastKnownOptions {
   readonly folder: string;
   readonly keyEncryptionKey: Secret<Uint8Array>;
+  /** Under which the files of an earlier process may be sealed. */
+  readonly previousKeyEncryptionKey?: Secret<Uint8Array> | undefined;
   readonly stores: { readonly policy: PolicyStore; readonly keys: KeyStore };
   readonly clock: Clock;
   /** How old a state may be that a replica starts from. */
@@ -48,8 +50,9 @@ const daySeconds = 86_400;
 export async function openLastKnown(options: LastKnownOptions): Promise<LastKnown> {
   const { folder, keyEncryptionKey, stores, clock, log, maxAgeSeconds = daySeconds } = options;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const policyFile = sealedFile(join(folder, 'policy.ndjson'), keyEncryptionKey, 'policy');
-  const keysFile = sealedFile(join(folder, 'keys.json'), keyEncryptionKey, 'keys');
+  const previous = options.previousKeyEncryptionKey;
+  const policyFile = sealedFile(join(folder, 'policy.ndjson'), keyEncryptionKey, 'policy', previous);
+  const keysFile = sealedFile(join(folder, 'keys.json'), keyEncryptionKey, 'keys', previous);
   let policyRevision: number | undefined;
   let keysText: string | undefined;
   let keysKeptAt = 0;

@@ -15,12 +15,17 @@ import {
 import type { Clock, KeyStore, PublicJwk, Signer, StoredKey, TurningKeyRing } from '../../core/ports.ts';
 import type { Secret } from '../../core/secret.ts';
 import { makePrivateKey, toPublicJwk, toSigner } from './key-pair.ts';
+import { openRewrapping } from './rewrap.ts';
 import { requireKeyEncryptionKey, unwrap, wrap } from './wrap.ts';
 
 export interface SoftwareKeysConfig {
   readonly keyStore: KeyStore;
   /** 32 bytes. */
   readonly keyEncryptionKey: Secret<Uint8Array>;
+  /** What stored keys may be wrapped under still; they are opened with it, and wrapped anew. */
+  readonly previousKeyEncryptionKey?: Secret<Uint8Array> | undefined;
+  /** Told when no stored key needs the previous one any more. */
+  readonly log?: (message: string) => void;
   readonly clock: Clock;
   readonly life: KeyLife;
   /** What the policy in force asks for; each has keys after the next refresh. */
@@ -45,6 +50,8 @@ type Replan = (keys: readonly StoredKey[], nowMillis: number) => KeyPlan;
 export async function openSoftwareKeys(config: SoftwareKeysConfig): Promise<TurningKeyRing> {
   const { keyStore, keyEncryptionKey, clock, life, algorithms, readAt = clock.now } = config;
   requireKeyEncryptionKey(keyEncryptionKey);
+  const previous = config.previousKeyEncryptionKey;
+  const rewrapping = previous && openRewrapping(keyEncryptionKey, previous, config.log);
   let opened: readonly OpenedKey[] = [];
   let refreshedAt = clock.now();
   let queue: Promise<unknown> = Promise.resolve();
@@ -60,7 +67,7 @@ export async function openSoftwareKeys(config: SoftwareKeysConfig): Promise<Turn
   async function carryOut(replan: Replan): Promise<void> {
     const nowMillis = clock.now();
     const plan = (keys: readonly StoredKey[]): KeyPlan => {
-      const asked = replan(keys, nowMillis);
+      const asked = replan(rewrapping?.rewrap(keys, nowMillis) ?? keys, nowMillis);
       const planned = planKeys(asked.keys, algorithms(), nowMillis, life);
       return { keys: planned.keys, missing: [...asked.missing, ...planned.missing] };
     };
@@ -80,7 +87,8 @@ export async function openSoftwareKeys(config: SoftwareKeysConfig): Promise<Turn
         return stored;
       });
     }
-    opened = open(stored, opened, keyEncryptionKey);
+    opened = open(stored, opened, keyEncryptionKey, previous);
+    rewrapping?.note(stored);
     refreshedAt = Math.min(readAt(), nowMillis);
   }
 
@@ -113,7 +121,12 @@ export async function openSoftwareKeys(config: SoftwareKeysConfig): Promise<Turn
 
 function isSame(planned: readonly StoredKey[], stored: readonly StoredKey[]): boolean {
   const outline = (keys: readonly StoredKey[]) =>
-    keys.map(({ kid, state, activatesAt }) => `${kid} ${state} ${activatesAt}`).toSorted();
+    keys
+      .map(
+        ({ kid, state, activatesAt, wrappedPrivateKey }) =>
+          `${kid} ${state} ${activatesAt} ${Buffer.from(wrappedPrivateKey).toString('base64')}`,
+      )
+      .toSorted();
   return outline(planned).join() === outline(stored).join();
 }
 
@@ -139,6 +152,7 @@ function open(
   stored: readonly StoredKey[],
   before: readonly OpenedKey[],
   kek: Secret<Uint8Array>,
+  previous: Secret<Uint8Array> | undefined,
 ): readonly OpenedKey[] {
   return stored.map((key) => {
     const { kid, algorithm } = key;
@@ -149,7 +163,7 @@ function open(
         Buffer.compare(other.stored.wrappedPrivateKey, key.wrappedPrivateKey) === 0,
     );
     if (known !== undefined) return { ...known, stored: key };
-    const privateKey = unwrap(key.wrappedPrivateKey, kek, key);
+    const privateKey = unwrap(key.wrappedPrivateKey, kek, key, previous);
     const publicJwk = toPublicJwk(privateKey, algorithm);
     if (publicJwk.kid !== kid) throw new Error(`signing key ${kid} is stored under another key's id`);
     const signer = toSigner(kid, privateKey, algorithm);
