@@ -21,7 +21,7 @@ export const discoveryRoutes: FastifyPluginAsync<HttpDependencies> = async (app,
     authorizationServerMetadata(settings.issuer, takesCertificates),
   );
   publish(paths.openidConfiguration, metadataMaxAgeSeconds, 'application/json; charset=utf-8', () =>
-    openidConfiguration(settings.issuer, takesCertificates),
+    openidConfiguration(settings.issuer, keyRing.publicKeys(), takesCertificates),
   );
 };
 
