@@ -23,6 +23,8 @@ export interface Config {
   readonly policyPath: string | undefined;
   /** undefined: generated in the data folder. */
   readonly keyEncryptionKey: Secret<Uint8Array> | undefined;
+  /** What is wrapped or sealed under it is read still, while another takes its place. */
+  readonly previousKeyEncryptionKey: Secret<Uint8Array> | undefined;
   readonly keyLife: KeyLife;
   /** The token that signing keys live in; undefined: they are held in software. */
   readonly pkcs11: Pkcs11Settings | undefined;
@@ -133,6 +135,7 @@ const environmentSchema = z.object({
   MINTMARK_AUDIT_ON_OUTAGE: z.enum(['spool', 'deny'], 'is neither spool nor deny').optional(),
   MINTMARK_POLICY: z.string().optional(),
   MINTMARK_KEY_ENCRYPTION_KEY: keySchema,
+  MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY: keySchema,
   MINTMARK_KEY_ROTATION: durationSchema.default(30 * 86_400),
   MINTMARK_KEY_PREPUBLISH: durationSchema.default(86_400),
   MINTMARK_KEY_RETENTION: durationSchema.default(2 * 86_400),
@@ -154,7 +157,11 @@ const environmentSchema = z.object({
 });
 
 /** Names that may also be given as a file, by `…_FILE`. */
-const fileNames = ['MINTMARK_KEY_ENCRYPTION_KEY', 'MINTMARK_ADMIN_TOKEN'] as const;
+const fileNames = [
+  'MINTMARK_KEY_ENCRYPTION_KEY',
+  'MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY',
+  'MINTMARK_ADMIN_TOKEN',
+] as const;
 /** Read by the commands that talk to a server, not by the server. */
 const clientNames = ['MINTMARK_URL', 'MINTMARK_TOKEN', 'MINTMARK_TOKEN_FILE'];
 const knownNames = new Set([
@@ -198,6 +205,20 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
       'MINTMARK_KEY_ENCRYPTION_KEY: is required with DATABASE_URL, so that replicas share signing keys',
     );
   }
+  const { MINTMARK_KEY_ENCRYPTION_KEY: keyEncryptionKey, MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY: previousKey } =
+    values;
+  if (previousKey !== undefined && keyEncryptionKey === undefined) {
+    problems.push(
+      'MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY: has no use without MINTMARK_KEY_ENCRYPTION_KEY, which takes its place',
+    );
+  }
+  if (
+    previousKey &&
+    keyEncryptionKey &&
+    Buffer.compare(previousKey.reveal(), keyEncryptionKey.reveal()) === 0
+  ) {
+    problems.push('MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY: is the same as MINTMARK_KEY_ENCRYPTION_KEY');
+  }
   if (values.DATABASE_URL === undefined && values.MINTMARK_EXCHANGE_DATABASE_URL !== undefined) {
     problems.push('MINTMARK_EXCHANGE_DATABASE_URL: has no use without DATABASE_URL');
   }
@@ -234,7 +255,8 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     // The embedded store is on the disk that a spool would be on.
     auditOnOutage: values.DATABASE_URL === undefined ? 'deny' : (values.MINTMARK_AUDIT_ON_OUTAGE ?? 'spool'),
     policyPath: values.MINTMARK_POLICY,
-    keyEncryptionKey: values.MINTMARK_KEY_ENCRYPTION_KEY,
+    keyEncryptionKey,
+    previousKeyEncryptionKey: previousKey,
     keyLife,
     pkcs11,
     adminToken: values.MINTMARK_ADMIN_TOKEN,

@@ -117,6 +117,8 @@ async function assemble(
       keyStore: lastKnown?.keys ?? stores.keys,
       readAt: lastKnown?.keysReadAt,
       keyEncryptionKey,
+      previousKeyEncryptionKey: config.previousKeyEncryptionKey,
+      log: (message) => logger.info(message),
       clock,
       life: config.keyLife,
       algorithms: () => algorithms,
@@ -138,7 +140,7 @@ async function assemble(
     fetchDocument,
     watchBundles: openWorkloadApi(),
     clock,
-    lastGoodOf: openLastGoods(keyCache, keyEncryptionKey),
+    lastGoodOf: openLastGoods(keyCache, keyEncryptionKey, config.previousKeyEncryptionKey),
     log: (message, error) => logger.warn({ err: error }, message),
   });
   closers.push(() => keySets.close());

@@ -26,7 +26,7 @@ export function signingKey<K extends Pick<StoredKey, 'kid' | 'algorithm' | 'crea
 
 /**
  * What the keys should be now: states by the clock, what has outlived its tokens gone, and one next key for each
- * wanted algorithm. The very first key of an algorithm signs at once: nobody can hold a token of an earlier one.
+ * wanted algorithm. An algorithm that is not wanted any more gets no next key, and goes with its last one. The very first key of an algorithm signs at once: nobody can hold a token of an earlier one.
  */
 export function planKeys(
   keys: readonly StoredKey[],
@@ -36,10 +36,12 @@ export function planKeys(
 ): KeyPlan {
   const algorithms = new Set([...keys.map(({ algorithm }) => algorithm), ...wanted]);
   const plans = [...algorithms].map((algorithm) => {
-    const kept = withoutOutlived(withOneSigning(inOrder(keys, algorithm), nowMillis), nowMillis, life);
+    const isWanted = wanted.includes(algorithm);
+    const ring = withOneSigning(inOrder(keys, algorithm), nowMillis);
+    const kept = withoutOutlived(ring, isWanted, nowMillis, life);
     return {
       keys: withStates(kept, nowMillis),
-      missing: wanted.includes(algorithm)
+      missing: isWanted
         ? missingTimes(kept, nowMillis, life).map((activatesAt) => ({ algorithm, activatesAt }))
         : [],
     };
@@ -125,13 +127,19 @@ function withOneSigning(ring: readonly StoredKey[], nowMillis: number): readonly
   );
 }
 
+/**
+ * The last key of an algorithm that is wanted has its successor from the moment on at which it begins to sign. One that
+ * is without has not been wanted since, so none of its tokens is left after the same time (a replica that was wrong
+ * about that, because it lost the store, signs no longer either).
+ */
 function withoutOutlived(
   ring: readonly StoredKey[],
+  isWanted: boolean,
   nowMillis: number,
   { retentionSeconds }: KeyLife,
 ): readonly StoredKey[] {
-  return ring.filter((_, index) => {
-    const successor = ring[index + 1];
+  return ring.filter((key, index) => {
+    const successor = ring[index + 1] ?? (isWanted ? undefined : key);
     return successor === undefined || successor.activatesAt + retentionSeconds * 1000 > nowMillis;
   });
 }

@@ -57,7 +57,7 @@ export async function openKeyRing(holder: KeyHolder, config: KeyRingConfig): Pro
   async function carryOut(replan: Replan): Promise<void> {
     const nowMillis = clock.now();
     const plan = (keys: readonly StoredKey[]) => {
-      const asked = replan(keys, nowMillis);
+      const asked = replan(holder.rewrap?.(keys, nowMillis) ?? keys, nowMillis);
       const planned = planKeys(asked.keys, algorithms(), nowMillis, life);
       return { keys: planned.keys, asked: asked.missing, missing: [...asked.missing, ...planned.missing] };
     };
@@ -88,6 +88,7 @@ export async function openKeyRing(holder: KeyHolder, config: KeyRingConfig): Pro
     }
     spares = made.filter(({ kid }) => !stored.some((key) => key.kid === kid));
     opened = await open(stored, opened, holder);
+    holder.note?.(stored);
     refreshedAt = Math.min(readAt(), nowMillis);
     if (refreshedAt === nowMillis) await holder.keepOnly?.(stored, nowMillis);
     // An algorithm that cannot be had stops none of the others.
@@ -124,7 +125,12 @@ export async function openKeyRing(holder: KeyHolder, config: KeyRingConfig): Pro
 
 function isSame(planned: readonly StoredKey[], stored: readonly StoredKey[]): boolean {
   const outline = (keys: readonly StoredKey[]) =>
-    keys.map(({ kid, state, activatesAt }) => `${kid} ${state} ${activatesAt}`).toSorted();
+    keys
+      .map(
+        ({ kid, state, activatesAt, wrappedPrivateKey }) =>
+          `${kid} ${state} ${activatesAt} ${Buffer.from(wrappedPrivateKey).toString('base64')}`,
+      )
+      .toSorted();
   return outline(planned).join() === outline(stored).join();
 }
 

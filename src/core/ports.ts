@@ -170,6 +170,10 @@ export interface KeyHolder {
   open(stored: StoredKey): Promise<HeldKey>;
   /** Told all keys that the store holds, so that others of its making can be destroyed. */
   keepOnly?(stored: readonly StoredKey[], nowMillis: number): Promise<void>;
+  /** The keys as this holder would store them now. */
+  rewrap?(keys: readonly StoredKey[], nowMillis: number): readonly StoredKey[];
+  /** Told what is stored after each reading. */
+  note?(stored: readonly StoredKey[]): void;
 }
 
 /** Remembers one-time credentials among all replicas. */

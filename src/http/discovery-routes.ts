@@ -25,7 +25,7 @@ export const discoveryRoutes: FastifyPluginAsync<HttpDependencies> = async (app,
     ...ours,
   }));
   publish(paths.openidConfiguration, metadataMaxAgeSeconds, 'application/json; charset=utf-8', () => ({
-    ...openidConfiguration(settings.issuer, takesCertificates),
+    ...openidConfiguration(settings.issuer, keyRing.publicKeys(), takesCertificates),
     ...ours,
   }));
 };

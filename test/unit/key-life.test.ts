@@ -1,6 +1,7 @@
 /** The life of a key as a plan: published before it signs, and for as long as its tokens live. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { TokenAlgorithm } from '../../src/core/algorithm.ts';
 import { jwksMaxAgeSeconds } from '../../src/core/discovery.ts';
 import { type KeyLife, keyLifeProblems, longestTokenSeconds } from '../../src/core/key-life.ts';
 import {
@@ -18,8 +19,13 @@ const start = Date.UTC(2026, 0, 1);
 let made = 0;
 
 /** One step of a replica: the plan, with the keys made that it misses. */
-function step(keys: readonly StoredKey[], nowMillis: number, life: KeyLife = testKeyLife) {
-  const plan = planKeys(keys, ['ES256'], nowMillis, life);
+function step(
+  keys: readonly StoredKey[],
+  nowMillis: number,
+  life: KeyLife = testKeyLife,
+  wanted: readonly TokenAlgorithm[] = ['ES256'],
+) {
+  const plan = planKeys(keys, wanted, nowMillis, life);
   const added = plan.missing.map(({ algorithm, activatesAt }): StoredKey => {
     const kid = `key-${made++}`;
     const publicJwk = { kty: 'EC', kid, alg: algorithm, use: 'sig' } as const;
@@ -76,6 +82,31 @@ describe('planKeys', () => {
       }),
     );
   });
+});
+
+test('an algorithm that no resource uses any more gets no next key, and leaves when its last tokens are gone', () => {
+  const { rotationSeconds, retentionSeconds } = testKeyLife;
+  const both = step([], start, testKeyLife, ['ES256', 'RS256']);
+  const ofRsa = (keys: readonly StoredKey[]) => keys.filter(({ algorithm }) => algorithm === 'RS256');
+  const at = (keys: readonly StoredKey[], seconds: number) => step(keys, start + seconds * 1000);
+  const soon = at(both, 1);
+  expect(states(ofRsa(soon))).toEqual(['active', 'next']); // replicas that know the old policy still sign
+  const turned = at(soon, rotationSeconds);
+  expect(states(ofRsa(turned))).toEqual(['retiring', 'active']);
+  const late = at(turned, rotationSeconds + retentionSeconds - 1);
+  expect(ofRsa(late)).toHaveLength(2);
+  expect(ofRsa(at(late, rotationSeconds + retentionSeconds))).toEqual([]);
+  // Wanted again in between, it goes on; the other algorithm was never touched.
+  const again = step(late, start + (rotationSeconds + retentionSeconds) * 1000, testKeyLife, [
+    'ES256',
+    'RS256',
+  ]);
+  expect(states(ofRsa(again))).toEqual(['active', 'next']);
+  expect(states(late.filter(({ algorithm }) => algorithm === 'ES256'))).toEqual([
+    'retiring',
+    'active',
+    'next',
+  ]);
 });
 
 test('a planned rotation respects the time of publication, an emergency does not', () => {

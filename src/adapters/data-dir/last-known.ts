@@ -18,6 +18,8 @@ import { type SealedFile, sealedFile } from './sealed-file.ts';
 export interface LastKnownOptions {
   readonly folder: string;
   readonly keyEncryptionKey: Secret<Uint8Array>;
+  /** Under which the files of an earlier process may be sealed. */
+  readonly previousKeyEncryptionKey?: Secret<Uint8Array> | undefined;
   readonly stores: {
     readonly policy: PolicyStore;
     readonly keys: KeyStore;
@@ -59,10 +61,13 @@ const daySeconds = 86_400;
 export async function openLastKnown(options: LastKnownOptions): Promise<LastKnown> {
   const { folder, keyEncryptionKey, stores, clock, log, maxAgeSeconds = daySeconds } = options;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const policyFile = sealedFile(join(folder, 'policy.ndjson'), keyEncryptionKey, 'policy');
-  const keysFile = sealedFile(join(folder, 'keys.json'), keyEncryptionKey, 'keys');
+  const previous = options.previousKeyEncryptionKey;
+  const openFile = (name: string, purpose: string) =>
+    sealedFile(join(folder, name), keyEncryptionKey, purpose, previous);
+  const policyFile = openFile('policy.ndjson', 'policy');
+  const keysFile = openFile('keys.json', 'keys');
+  const revocationsFile = openFile('revocations.json', 'revocations');
   let policy: StoredPolicy | undefined;
-  const revocationsFile = sealedFile(join(folder, 'revocations.json'), keyEncryptionKey, 'revocations');
   let keysText: string | undefined;
   let keysKeptAt = 0;
   let keysReadAt = clock.now();
