@@ -1,7 +1,7 @@
 /** Answers "what would the exchange say, and why?" with the exchange's own parts; mints, claims and records nothing. */
 import type { Check } from './audit.ts';
 import type { Credential } from './credential.ts';
-import { type Decision, decide } from './decide.ts';
+import { type AskedFor, type Decision, decide } from './decide.ts';
 import { checkGrantScopes, nearestGrants } from './decision-trace.ts';
 import { OAuthError, type Reason } from './error.ts';
 import type { IdentityFields } from './identity.ts';
@@ -9,6 +9,7 @@ import { suggest } from './policy/nearest-word.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
 import { parseScope } from './scope.ts';
 import type { Suppose, Supposed } from './supposed.ts';
+import type { TokenFormat } from './token-format.ts';
 
 /**
  * As `Verify`, but undefined where the platform would have to be asked, which only an exchange does. The result is typed
@@ -27,6 +28,8 @@ export interface Question {
   readonly audience?: string | undefined;
   /** As a request writes them: divided by spaces. */
   readonly scope?: string | undefined;
+  /** undefined asks for an access token. */
+  readonly tokenFormat?: TokenFormat | undefined;
 }
 
 /** What became of one grant, and the first thing that failed. */
@@ -59,7 +62,8 @@ export function createExplain(verify: VerifyWithoutCalls, suppose: Suppose): Exp
       const scopes = parseScope(asked.scope);
       const identity = await verify(given.credential, policy, nowMillis);
       if (identity === undefined) return { outcome: 'unchecked', detail: onlyAnExchange, grants: [] };
-      return explainDecision(identity, { audience: asked.audience, scopes }, policy, nowMillis);
+      const { audience, tokenFormat } = asked;
+      return explainDecision(identity, { audience, scopes, requestedFormat: tokenFormat }, policy, nowMillis);
     } catch (error) {
       return refusedBy(error);
     }
@@ -68,7 +72,7 @@ export function createExplain(verify: VerifyWithoutCalls, suppose: Suppose): Exp
 
 /** The same for what is only supposed: at once, and without a server. */
 export function explainSupposed(
-  { given, audience, scope }: Question & { readonly given: Supposed },
+  { given, audience, scope, tokenFormat }: Question & { readonly given: Supposed },
   suppose: Suppose,
   policy: PolicySnapshot,
   nowMillis: number,
@@ -76,7 +80,7 @@ export function explainSupposed(
   try {
     const scopes = parseScope(scope);
     const identity = suppose(given, policy, nowMillis);
-    return explainDecision(identity, { audience, scopes }, policy, nowMillis);
+    return explainDecision(identity, { audience, scopes, requestedFormat: tokenFormat }, policy, nowMillis);
   } catch (error) {
     return refusedBy(error);
   }
@@ -95,7 +99,7 @@ const maxSuggestions = 200;
 
 function explainDecision(
   identity: IdentityFields,
-  asked: { readonly audience: string | undefined; readonly scopes: readonly string[] | undefined },
+  asked: AskedFor,
   policy: PolicySnapshot,
   nowMillis: number,
 ): Explanation {

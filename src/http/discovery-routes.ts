@@ -1,4 +1,4 @@
-/** What resource servers read: our public keys and the two discovery documents. */
+/** What resource servers read: our public keys, the SPIFFE bundle and the two discovery documents. */
 import { createHash } from 'node:crypto';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import {
@@ -11,12 +11,19 @@ import type { HttpDependencies } from './dependencies.ts';
 
 const metadataMaxAgeSeconds = 3600;
 
-export const discoveryRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { keyRing, settings }) => {
+export const discoveryRoutes: FastifyPluginAsync<HttpDependencies> = async (
+  app,
+  { keyRing, spiffeBundle, settings },
+) => {
   const publish = (path: string, maxAgeSeconds: number, contentType: string, read: () => object) =>
     app.get(path, (request, reply) => sendCacheable(request, reply, maxAgeSeconds, contentType, read()));
 
   const takesCertificates = settings.tls !== undefined || settings.certificateHeader !== undefined;
   publish(paths.jwks, jwksMaxAgeSeconds, 'application/jwk-set+json', () => ({ keys: keyRing.publicKeys() }));
+  app.get(paths.spiffeBundle, (request, reply) => {
+    const bundle = spiffeBundle();
+    return sendCacheable(request, reply, bundle.spiffe_refresh_hint, 'application/json', bundle);
+  });
   publish(paths.authorizationServer, metadataMaxAgeSeconds, 'application/json; charset=utf-8', () =>
     authorizationServerMetadata(settings.issuer, takesCertificates),
   );

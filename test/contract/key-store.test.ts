@@ -84,3 +84,60 @@ describeSql('key store', (backend) => {
     expect(await keys.list()).toEqual([key('old', { activatesAt: createdAt })]);
   });
 });
+
+describeSql('store of keys for JWT-SVIDs', (backend) => {
+  const numbered = (keys: readonly StoredKey[]) => keys.map(({ kid, sequence }) => [kid, sequence]);
+
+  test('keeps its keys apart from those of access tokens, also where both have one id', async () => {
+    const { keys, svidKeys } = backend.stores;
+    await keys.change(() => [key('both')]);
+    await svidKeys.change(() => [key('both', { algorithm: 'ES384', createdAt: createdAt + 1 })]);
+    expect(await keys.list()).toEqual([key('both')]);
+    const sequence = createdAt + 1;
+    expect(await svidKeys.list()).toEqual([
+      key('both', { algorithm: 'ES384', createdAt: sequence, sequence }),
+    ]);
+    await svidKeys.change(() => []);
+    expect(await keys.list()).toEqual([key('both')]);
+  });
+
+  test('has one active key of each algorithm', async () => {
+    const { svidKeys } = backend.stores;
+    await expect(svidKeys.change(() => [key('one'), key('two')])).rejects.toThrow(
+      'jwt_svid_keys_one_active_per_algorithm',
+    );
+    expect(await svidKeys.list()).toEqual([]);
+  });
+
+  test('numbers the set anew where a key comes or goes, for all replicas, and never lower', async () => {
+    const { svidKeys } = backend.stores;
+    const other = backend.replica().svidKeys;
+    const next = key('b', { state: 'next' });
+    expect(numbered(await svidKeys.change(() => [key('a'), next]))).toEqual([
+      ['a', createdAt],
+      ['b', createdAt],
+    ]);
+    // Only a state: what is published stays the same.
+    const turned = await other.change((keys) =>
+      keys.map((each) => ({ ...each, state: each.kid === 'b' ? 'active' : 'retiring' })),
+    );
+    expect(turned.map(({ sequence }) => sequence)).toEqual([createdAt, createdAt]);
+    expect(numbered(await other.change((keys) => keys.filter(({ kid }) => kid === 'b')))).toEqual([
+      ['b', createdAt + 1],
+    ]);
+    const later = key('c', { state: 'next', createdAt: createdAt + 60_000 });
+    await svidKeys.change((keys) => [...keys, later]);
+    expect(numbered(await other.list())).toEqual([
+      ['b', createdAt + 60_000],
+      ['c', createdAt + 60_000],
+    ]);
+  });
+
+  test('goes on above what it had reached after all keys are lost', async () => {
+    const { svidKeys } = backend.stores;
+    await svidKeys.change(() => [key('a')]);
+    await select(backend.database, 'delete from jwt_svid_keys');
+    const made = await svidKeys.change(() => [key('b', { createdAt: createdAt + 1000 })]);
+    expect(numbered(made)).toEqual([['b', createdAt + 1000]]);
+  });
+});

@@ -76,6 +76,12 @@ export async function openSignedRequestExchange(options: {
       readTokenFile: () => Promise.reject(new Error('no file to read')),
     }),
     replayGuard: stores.replayGuard,
+    svidKeyRing: {
+      signer: () => {
+        throw new Error('no JWT-SVIDs here');
+      },
+      publicKeys: () => [],
+    },
     keyRing: await openSoftwareKeys({
       keyStore: stores.keys,
       keyEncryptionKey,

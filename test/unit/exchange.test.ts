@@ -79,6 +79,7 @@ function house(broken: Partial<ExchangeParts> = {}) {
       }),
     replayGuard: { claim: async () => true },
     keyRing: { signer: () => signer, publicKeys: () => [] },
+    svidKeyRing: { signer: () => signer, publicKeys: () => [] },
     audit: {
       append: async (event) => {
         events.push(event);

@@ -1,6 +1,7 @@
 /** PolicyTest documents: what given callers are expected to get. They are run, never stored. */
 import { z } from 'zod';
 import { reasons } from '../error.ts';
+import { tokenFormats } from '../token-format.ts';
 import { readDocument } from './check.ts';
 import { apiVersion, durationSchema, metadataSchema } from './document.ts';
 import { quote, suggest } from './nearest-word.ts';
@@ -55,7 +56,13 @@ const expectSchema = z
 const caseSchema = z.strictObject({
   name: z.string().min(1).max(256).optional(),
   given: givenSchema,
-  request: z.strictObject({ audience: z.string().optional(), scope: z.string().optional() }).default({}),
+  request: z
+    .strictObject({
+      audience: z.string().optional(),
+      scope: z.string().optional(),
+      tokenFormat: z.enum(tokenFormats).optional(),
+    })
+    .default({}),
   at: z.iso.datetime({ offset: true }).optional(),
   expect: expectSchema,
 });

@@ -4,6 +4,7 @@ import type { Credential } from '../../core/credential.ts';
 import type { Explanation, Given, Question } from '../../core/explain.ts';
 import { findUnsafe, type JsonObject } from '../../core/json.ts';
 import { Secret } from '../../core/secret.ts';
+import { tokenFormats } from '../../core/token-format.ts';
 import { readPemCertificates } from '../pem-certificates.ts';
 import { checkSchema } from './audit-event-schema.ts';
 import { AdminProblem } from './problem.ts';
@@ -36,6 +37,7 @@ export const questionSchema = z
     request: z.strictObject({
       audience: z.string().min(1).max(2048).optional(),
       scope: z.string().max(maxScopeLength).optional(),
+      token_format: z.enum(tokenFormats).optional().describe('By default an access token.'),
     }),
     at: z.iso.datetime({ offset: true }).optional().describe('The time to decide at; by default now.'),
   })
@@ -98,8 +100,8 @@ export const explanationSchema = z
 type QuestionBody = z.infer<typeof questionSchema>; // from JSON text, so what `unknown` stands for is JSON
 
 export function readQuestion(body: QuestionBody): Question {
-  const { audience, scope } = body.request;
-  return { given: readGiven(body), audience, scope };
+  const { audience, scope, token_format: tokenFormat } = body.request;
+  return { given: readGiven(body), audience, scope, tokenFormat };
 }
 
 function readGiven({ credential, lane, issuer, spiffe_id: spiffeId, claims }: QuestionBody): Given {
