@@ -30,7 +30,7 @@ import { describeProblem } from './core/policy/refused.ts';
 import type { Clock } from './core/ports.ts';
 import { createRefusalCap } from './core/refusal-cap.ts';
 import { replayAttempts } from './core/replay.ts';
-import { refreshHintSeconds, spiffeBundle } from './core/spiffe-bundle.ts';
+import { type BundleRoots, refreshHintSeconds, spiffeBundle } from './core/spiffe-bundle.ts';
 import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { createCheckUnsavedIssuer } from './credentials/check-unsaved-issuer.ts';
 import { openKeySets } from './credentials/jwks.ts';
@@ -45,6 +45,7 @@ import { buildApp } from './http/app.ts';
 import type { ReadinessCheck } from './http/dependencies.ts';
 import { serverTlsOptions } from './http/server-tls.ts';
 import { applyPolicyFile } from './policy-file.ts';
+import { openSpiffeEndpoint } from './spiffe-endpoint.ts';
 import {
   adminTokenOf,
   keyEncryptionKeyOf,
@@ -202,6 +203,14 @@ async function assemble(
     refusalCap,
   });
 
+  const bundleWith = (roots?: BundleRoots) =>
+    spiffeBundle(svidKeyRing, refreshHintSeconds(config.keyLife), roots);
+  const { spiffeEndpoint: endpoint, trustDomain } = config;
+  const spiffeEndpoint =
+    endpoint &&
+    (await openSpiffeEndpoint({ endpoint, trustDomain, bundleWith, pollMillis: tlsPollMillis, logger }));
+  if (spiffeEndpoint) closers.push(spiffeEndpoint.close);
+
   let isDraining = false;
   const app = await buildApp(
     {
@@ -223,7 +232,7 @@ async function assemble(
       replayAttempts,
       explain: createExplain(createVerifyWithoutCalls(verifierOptions), createSuppose(config)),
       keyRing,
-      spiffeBundle: () => spiffeBundle(svidKeyRing, refreshHintSeconds(config.keyLife)),
+      spiffeBundle: spiffeEndpoint?.bundle ?? (() => bundleWith()),
       policyBook,
       policyHistory: stores.policyHistory,
       readPolicyText,

@@ -1,10 +1,24 @@
-/** The bundle of our own trust domain (SPIFFE Trust Domain and Bundle §4): whose signatures under our JWT-SVIDs count. */
+/** The bundle of our own trust domain (SPIFFE Trust Domain and Bundle §4): whose signatures under its SVIDs count. */
 import type { KeyLife } from './key-life.ts';
 import type { TurningKeyRing } from './ports.ts';
 
+/** Authorities of X.509-SVIDs, which we publish and do not hold. */
+export interface BundleRoots {
+  readonly keys: readonly {
+    readonly kty: string;
+    readonly use: 'x509-svid';
+    readonly x5c: readonly string[];
+  }[];
+  /** Milliseconds since the epoch. */
+  readonly changedAt: number;
+}
+
 export interface SpiffeBundle {
   /** None: nobody may vouch for our trust domain. */
-  readonly keys: readonly { readonly kty: string; readonly use: 'jwt-svid'; readonly kid: string }[];
+  readonly keys: readonly (
+    | { readonly kty: string; readonly use: 'jwt-svid'; readonly kid: string }
+    | BundleRoots['keys'][number]
+  )[];
   readonly spiffe_sequence: number;
   /** Seconds. */
   readonly spiffe_refresh_hint: number;
@@ -17,13 +31,15 @@ export function refreshHintSeconds({ prepublishSeconds }: KeyLife): number {
   return Math.min(longestHintSeconds, Math.floor(prepublishSeconds / 5));
 }
 
+/** Its sequence is when it changed last, in milliseconds since the epoch, or higher where clocks went back. */
 export function spiffeBundle(
   ring: Pick<TurningKeyRing, 'publicKeys' | 'list'>,
   refreshHint: number,
+  roots: BundleRoots = { keys: [], changedAt: 0 },
 ): SpiffeBundle {
   return {
-    keys: ring.publicKeys().map((jwk) => ({ ...jwk, use: 'jwt-svid' })),
-    spiffe_sequence: Math.max(0, ...ring.list().map(({ sequence = 0 }) => sequence)),
+    keys: [...ring.publicKeys().map((jwk) => ({ ...jwk, use: 'jwt-svid' as const })), ...roots.keys],
+    spiffe_sequence: Math.max(roots.changedAt, ...ring.list().map(({ sequence = 0 }) => sequence)),
     spiffe_refresh_hint: refreshHint,
   };
 }

@@ -1,6 +1,5 @@
-/** What resource servers read: our public keys, the SPIFFE bundle and the two discovery documents. */
-import { createHash } from 'node:crypto';
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+/** What resource servers read: our public keys and the two discovery documents. */
+import type { FastifyPluginAsync } from 'fastify';
 import {
   authorizationServerMetadata,
   jwksMaxAgeSeconds,
@@ -8,22 +7,16 @@ import {
   paths,
 } from '../core/discovery.ts';
 import type { HttpDependencies } from './dependencies.ts';
+import { sendCacheable } from './send-cacheable.ts';
 
 const metadataMaxAgeSeconds = 3600;
 
-export const discoveryRoutes: FastifyPluginAsync<HttpDependencies> = async (
-  app,
-  { keyRing, spiffeBundle, settings },
-) => {
+export const discoveryRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { keyRing, settings }) => {
   const publish = (path: string, maxAgeSeconds: number, contentType: string, read: () => object) =>
     app.get(path, (request, reply) => sendCacheable(request, reply, maxAgeSeconds, contentType, read()));
 
   const takesCertificates = settings.tls !== undefined || settings.certificateHeader !== undefined;
   publish(paths.jwks, jwksMaxAgeSeconds, 'application/jwk-set+json', () => ({ keys: keyRing.publicKeys() }));
-  app.get(paths.spiffeBundle, (request, reply) => {
-    const bundle = spiffeBundle();
-    return sendCacheable(request, reply, bundle.spiffe_refresh_hint, 'application/json', bundle);
-  });
   publish(paths.authorizationServer, metadataMaxAgeSeconds, 'application/json; charset=utf-8', () =>
     authorizationServerMetadata(settings.issuer, takesCertificates),
   );
@@ -31,20 +24,3 @@ export const discoveryRoutes: FastifyPluginAsync<HttpDependencies> = async (
     openidConfiguration(settings.issuer, takesCertificates),
   );
 };
-
-function sendCacheable(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  maxAgeSeconds: number,
-  contentType: string,
-  document: object,
-) {
-  const body = JSON.stringify(document);
-  const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
-  reply
-    .header('cache-control', `public, max-age=${maxAgeSeconds}`)
-    .header('etag', etag)
-    .header('access-control-allow-origin', '*'); // public keys: a page in a browser may verify too
-  if (request.headers['if-none-match'] === etag) return reply.code(304).send();
-  return reply.type(contentType).send(body);
-}

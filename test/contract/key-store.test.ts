@@ -93,9 +93,8 @@ describeSql('store of keys for JWT-SVIDs', (backend) => {
     await keys.change(() => [key('both')]);
     await svidKeys.change(() => [key('both', { algorithm: 'ES384', createdAt: createdAt + 1 })]);
     expect(await keys.list()).toEqual([key('both')]);
-    const sequence = createdAt + 1;
     expect(await svidKeys.list()).toEqual([
-      key('both', { algorithm: 'ES384', createdAt: sequence, sequence }),
+      key('both', { algorithm: 'ES384', createdAt: createdAt + 1, sequence: backend.clock.now() }),
     ]);
     await svidKeys.change(() => []);
     expect(await keys.list()).toEqual([key('both')]);
@@ -112,24 +111,25 @@ describeSql('store of keys for JWT-SVIDs', (backend) => {
   test('numbers the set anew where a key comes or goes, for all replicas, and never lower', async () => {
     const { svidKeys } = backend.stores;
     const other = backend.replica().svidKeys;
+    const now = backend.clock.now();
     const next = key('b', { state: 'next' });
     expect(numbered(await svidKeys.change(() => [key('a'), next]))).toEqual([
-      ['a', createdAt],
-      ['b', createdAt],
+      ['a', now],
+      ['b', now],
     ]);
     // Only a state: what is published stays the same.
     const turned = await other.change((keys) =>
       keys.map((each) => ({ ...each, state: each.kid === 'b' ? 'active' : 'retiring' })),
     );
-    expect(turned.map(({ sequence }) => sequence)).toEqual([createdAt, createdAt]);
+    expect(turned.map(({ sequence }) => sequence)).toEqual([now, now]);
     expect(numbered(await other.change((keys) => keys.filter(({ kid }) => kid === 'b')))).toEqual([
-      ['b', createdAt + 1],
+      ['b', now + 1],
     ]);
-    const later = key('c', { state: 'next', createdAt: createdAt + 60_000 });
-    await svidKeys.change((keys) => [...keys, later]);
+    backend.clock.advance(60_000);
+    await svidKeys.change((keys) => [...keys, key('c', { state: 'next' })]);
     expect(numbered(await other.list())).toEqual([
-      ['b', createdAt + 60_000],
-      ['c', createdAt + 60_000],
+      ['b', now + 60_000],
+      ['c', now + 60_000],
     ]);
   });
 
@@ -137,7 +137,8 @@ describeSql('store of keys for JWT-SVIDs', (backend) => {
     const { svidKeys } = backend.stores;
     await svidKeys.change(() => [key('a')]);
     await select(backend.database, 'delete from jwt_svid_keys');
-    const made = await svidKeys.change(() => [key('b', { createdAt: createdAt + 1000 })]);
-    expect(numbered(made)).toEqual([['b', createdAt + 1000]]);
+    backend.clock.advance(1000);
+    const made = await svidKeys.change(() => [key('b')]);
+    expect(numbered(made)).toEqual([['b', backend.clock.now()]]);
   });
 });

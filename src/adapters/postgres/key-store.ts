@@ -1,6 +1,6 @@
 /** Signing keys in SQL, a table for each format of tokens, their private halves already encrypted. */
 import { type Kysely, sql } from 'kysely';
-import type { KeyStore, StoredKey } from '../../core/ports.ts';
+import type { Clock, KeyStore, StoredKey } from '../../core/ports.ts';
 import type { TokenFormat } from '../../core/token-format.ts';
 import type { Database } from './database.ts';
 import { type Tables, timestamp } from './tables.ts';
@@ -8,7 +8,7 @@ import { type Tables, timestamp } from './tables.ts';
 const tables = { access_token: 'signing_keys', 'jwt-svid': 'jwt_svid_keys' } as const;
 type KeyTable = (typeof tables)[TokenFormat];
 
-export function keyStore(database: Database, format: TokenFormat): KeyStore {
+export function keyStore(database: Database, format: TokenFormat, clock: Clock): KeyStore {
   const table = tables[format];
   return {
     list: () => list(database.kysely, table),
@@ -18,7 +18,7 @@ export function keyStore(database: Database, format: TokenFormat): KeyStore {
         const before = await list(kysely, table);
         const after = plan(before);
         await write(kysely, table, before, after);
-        if (table === 'jwt_svid_keys') await count(kysely, before, after);
+        if (table === 'jwt_svid_keys') await count(kysely, before, after, clock.now());
         return await list(kysely, table);
       }),
   };
@@ -69,17 +69,18 @@ async function write(
 }
 
 /**
- * Numbers the set anew where a key came or went. Never below the time at which its newest key was made, so that a database
- * which lost them all goes on above what it had reached.
+ * Numbers the set anew where a key came or went. By the time of that, so that a database which lost them all goes on above
+ * what it had reached; by one where clocks disagree.
  */
 async function count(
   kysely: Kysely<Tables>,
   before: readonly StoredKey[],
   after: readonly StoredKey[],
+  nowMillis: number,
 ): Promise<void> {
   const kids = new Set(before.map(({ kid }) => kid));
   if (after.length === kids.size && after.every(({ kid }) => kids.has(kid))) return;
   const reached = Math.max(0, ...before.map(({ sequence = 0 }) => sequence));
-  const sequence = Math.max(reached + 1, ...after.map(({ createdAt }) => createdAt));
+  const sequence = Math.max(reached + 1, nowMillis);
   await kysely.updateTable('jwt_svid_keys').set({ sequence }).execute();
 }

@@ -64,8 +64,8 @@ export function sqlStores(database: Database, exchangeDatabase: Database, clock:
   return {
     policy: policyStore(database, exchangeDatabase),
     policyHistory: policyHistory(database),
-    keys: keyStore(database, 'access_token'),
-    svidKeys: keyStore(database, 'jwt-svid'),
+    keys: keyStore(database, 'access_token', clock),
+    svidKeys: keyStore(database, 'jwt-svid', clock),
     keyCache: keyCache(database, clock),
     audit,
     replayGuard: replayGuard(exchangeDatabase, clock),

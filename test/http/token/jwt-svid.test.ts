@@ -1,10 +1,11 @@
 /** JWT-SVIDs of our own trust domain: what they look like, whose keys sign them, and who gets none. */
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newAddress, openHouse, postForm, type TestHouse } from '../../support/house.ts';
-import { type bundleOf, testNowMillis, testNowSeconds } from '../../support/tokens.ts';
+import { newAddress, openHouse, postForm, type TestHouse, testIssuer } from '../../support/house.ts';
+import { type bundleOf, kubernetesClaims, testNowMillis, testNowSeconds } from '../../support/tokens.ts';
 import { makeDomain, verifierFor } from '../../support/tokens-policy.ts';
-import { orders, tellStory } from './story.ts';
+import { callAdmin } from '../admin/admin-calls.ts';
+import { clusterIssuer, orders, tellStory } from './story.ts';
 
 const type = (name: string) => `urn:ietf:params:oauth:token-type:${name}`;
 const api = 'spiffe://mintmark.test/cluster/ns/payments/sa/api';
@@ -188,6 +189,29 @@ describe('no JWT-SVID is given', () => {
     expect(response.statusCode).toBe(401);
     const event = await house.eventOf(String(response.headers['x-request-id']));
     expect(event.reason).toBe('token.type_mismatch');
+  });
+});
+
+describe('explain', () => {
+  it('says of a JWT-SVID what the exchange says', async () => {
+    const ask = async (request: object) => {
+      const response = await callAdmin(house.app, '/explain', {
+        method: 'POST',
+        payload: { issuer: 'cluster', claims: kubernetesClaims(clusterIssuer, testIssuer), request },
+      });
+      return response.json();
+    };
+    expect(await ask({ audience: 'mesh', token_format: 'jwt-svid' })).toMatchObject({
+      outcome: 'permitted',
+      scopes: [],
+      lifetime_seconds: 120,
+    });
+    expect(await ask({ audience: 'mesh' })).toMatchObject({ outcome: 'permitted', scopes: ['call'] });
+    expect(await ask({ audience: 'alpha', token_format: 'jwt-svid' })).toMatchObject({
+      outcome: 'refused',
+      reason: 'policy.token_format_not_permitted',
+      detail: 'token.format: expected access_token, actual jwt-svid',
+    });
   });
 });
 

@@ -1,8 +1,10 @@
 /** Which tokens a Resource has, as it is written and as a request for one is decided. */
 import { describe, expect, it } from 'vitest';
+import type { AuditEvent } from '../../../src/core/audit.ts';
 import { type AskedFor, decide } from '../../../src/core/decide.ts';
 import { reasons } from '../../../src/core/error.ts';
 import { algorithmsOf } from '../../../src/core/policy/algorithms.ts';
+import { replayAttempt } from '../../../src/core/replay.ts';
 import { compileText, exampleText, exampleWith, identity, problemsOf } from './example-policy.ts';
 
 const now = Date.parse('2026-06-01T00:00:00Z');
@@ -73,6 +75,31 @@ describe('a request for a JWT-SVID', () => {
     expect(reasons['policy.token_format_not_permitted'].code).toBe('invalid_request');
     expect(reasons['policy.foreign_trust_domain'].code).toBe('invalid_request');
     expect(reasons['request.svid_with_scope'].code).toBe('invalid_scope');
+  });
+});
+
+describe('a recorded request', () => {
+  const event = (fields: Partial<AuditEvent>): AuditEvent => ({
+    requestId: 'a',
+    at: now,
+    outcome: 'permitted',
+    action: 'token.exchange',
+    remoteAddress: '192.0.2.1',
+    identity: own.spiffeId,
+    credentialKind: 'platform-token',
+    issuer: 'prod-cluster',
+    audience,
+    checks: [],
+    ...fields,
+  });
+
+  it('is decided again for the format that was asked for', () => {
+    const [before, after] = [compileText(withFormats('[access_token, jwt-svid]')), compileText(exampleText)];
+    expect(replayAttempt(event({ requestedFormat: 'jwt-svid' }), before, after, now)).toMatchObject({
+      change: 'newly-refused',
+      after: 'policy.token_format_not_permitted',
+    });
+    expect(replayAttempt(event({}), before, after, now)).toEqual({ change: 'none' });
   });
 });
 
