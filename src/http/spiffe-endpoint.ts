@@ -4,6 +4,7 @@ import type { ServerTls } from './server-tls.ts';
 import { type SpiffeBundleOptions, spiffeBundleRoute } from './spiffe-bundle-route.ts';
 
 const requestTimeoutMillis = 5_000;
+const timeoutCheckMillis = 1_000; // as the main server has it
 
 /** It serves the bundle and nothing else, and asks nobody for a certificate, as §5.2 wants it. */
 export async function buildSpiffeEndpoint(
@@ -16,7 +17,11 @@ export async function buildSpiffeEndpoint(
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: 1,
     requestTimeout: requestTimeoutMillis,
-    https: { ...spiffeEndpointTls(tls), headersTimeout: requestTimeoutMillis },
+    https: {
+      ...spiffeEndpointTls(tls),
+      headersTimeout: requestTimeoutMillis,
+      connectionsCheckingInterval: timeoutCheckMillis,
+    },
     forceCloseConnections: true,
   });
   await app.register(spiffeBundleRoute, options);
