@@ -6,7 +6,7 @@ import { type KeyLife, keyLifeProblems } from './core/key-life.ts';
 import { durationSchema } from './core/policy/document.ts';
 import { Secret } from './core/secret.ts';
 import { isTrustDomainName } from './core/spiffe-id.ts';
-import { readSpiffeEndpoint, type SpiffeEndpoint, SpiffeFilesRefused } from './spiffe-endpoint-files.ts';
+import { readSpiffeEndpoint, type SpiffeEndpoint } from './spiffe-endpoint-files.ts';
 import { readTlsPair, type TlsFiles, type TlsPair, TlsPairMismatch } from './tls-files.ts';
 
 export interface Config {
@@ -32,7 +32,7 @@ export interface Config {
   /** Undefined: TLS ends at a proxy, or nowhere. */
   readonly tls: (TlsPair & { readonly files: TlsFiles }) | undefined;
   /** Undefined: the bundle is served beside all else alone. */
-  readonly spiffeEndpoint: (SpiffeEndpoint & { readonly listen: Config['listen'] }) | undefined;
+  readonly spiffeEndpoint: SpiffeEndpoint | undefined;
 }
 
 export class ConfigRefused extends Error {
@@ -207,7 +207,16 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   };
   problems.push(...keyLifeProblems(keyLife));
   const tls = readTls(values.MINTMARK_TLS_CERT, values.MINTMARK_TLS_KEY, problems);
-  const spiffeEndpoint = readSpiffe(values, trustDomain, problems);
+  const spiffeFiles = {
+    certificatePath: values.MINTMARK_SPIFFE_BUNDLE_CERT,
+    keyPath: values.MINTMARK_SPIFFE_BUNDLE_KEY,
+    rootsPath: values.MINTMARK_SPIFFE_BUNDLE_ROOTS,
+  };
+  const spiffeEndpoint = readSpiffeEndpoint(
+    { listen: values.MINTMARK_SPIFFE_BUNDLE_LISTEN, ...spiffeFiles },
+    trustDomain,
+    problems,
+  );
   if (problems.length > 0) throw new ConfigRefused(problems);
 
   return Object.freeze({
@@ -268,35 +277,6 @@ function readTls(
         ? 'MINTMARK_TLS_KEY: is not the key of the certificate in MINTMARK_TLS_CERT'
         : `MINTMARK_TLS_CERT and MINTMARK_TLS_KEY: cannot be read as files in PEM (${code})`,
     );
-    return undefined;
-  }
-}
-
-/** All four or none: without roots in the bundle nobody could authenticate the endpoint a second time. */
-function readSpiffe(
-  values: z.infer<typeof environmentSchema>,
-  trustDomain: string,
-  problems: string[],
-): Config['spiffeEndpoint'] {
-  const {
-    MINTMARK_SPIFFE_BUNDLE_LISTEN: listen,
-    MINTMARK_SPIFFE_BUNDLE_CERT: certificatePath,
-    MINTMARK_SPIFFE_BUNDLE_KEY: keyPath,
-    MINTMARK_SPIFFE_BUNDLE_ROOTS: rootsPath,
-  } = values;
-  if (!listen && !certificatePath && !keyPath && !rootsPath) return undefined;
-  if (!listen || !certificatePath || !keyPath || !rootsPath) {
-    problems.push('MINTMARK_SPIFFE_BUNDLE_LISTEN, …_CERT, …_KEY and …_ROOTS: give all four or none');
-    return undefined;
-  }
-  try {
-    return { ...readSpiffeEndpoint({ certificatePath, keyPath }, rootsPath, trustDomain), listen };
-  } catch (error) {
-    const why =
-      error instanceof TlsPairMismatch || error instanceof SpiffeFilesRefused
-        ? error.message
-        : `cannot be read as files in PEM (${error instanceof Error && 'code' in error ? error.code : 'error'})`;
-    problems.push(`MINTMARK_SPIFFE_BUNDLE_CERT, …_KEY and …_ROOTS: ${why}`);
     return undefined;
   }
 }

@@ -4,24 +4,49 @@ import { readFileSync, statSync } from 'node:fs';
 import type { BundleRoots } from './core/spiffe-bundle.ts';
 import { parseSpiffeId, trustDomainOf } from './core/spiffe-id.ts';
 import { readPemCertificates } from './http/pem-certificates.ts';
-import { readTlsPair, type TlsFiles, type TlsPair } from './tls-files.ts';
+import { readTlsPair, type TlsFiles, type TlsPair, TlsPairMismatch } from './tls-files.ts';
 
 export interface SpiffeEndpoint extends TlsPair {
+  readonly listen: { readonly host: string; readonly port: number };
   readonly files: TlsFiles;
   readonly rootsPath: string;
   readonly roots: BundleRoots;
 }
 
 /** The message is for the operator, and holds nothing of the files. */
-export class SpiffeFilesRefused extends Error {
+class SpiffeFilesRefused extends Error {
   override readonly name = 'SpiffeFilesRefused';
 }
 
-/** Throws `SpiffeFilesRefused` or `TlsPairMismatch`, or what reading a file threw. */
-export function readSpiffeEndpoint(files: TlsFiles, rootsPath: string, trustDomain: string): SpiffeEndpoint {
-  const pair = readTlsPair(files);
-  requireOwnName(pair.certificate, trustDomain);
-  return { ...pair, files, rootsPath, roots: readRoots(rootsPath) };
+type Settings = Pick<SpiffeEndpoint, 'listen' | 'rootsPath'> & TlsFiles;
+type Given = { readonly [name in keyof Settings]: Settings[name] | undefined };
+
+/** All four or none: without roots in the bundle nobody could authenticate the endpoint a second time. */
+export function readSpiffeEndpoint(
+  given: Given,
+  trustDomain: string,
+  problems: string[],
+): SpiffeEndpoint | undefined {
+  const { listen, certificatePath, keyPath, rootsPath } = given;
+  if (!listen && !certificatePath && !keyPath && !rootsPath) return undefined;
+  if (!listen || !certificatePath || !keyPath || !rootsPath) {
+    problems.push('MINTMARK_SPIFFE_BUNDLE_LISTEN, …_CERT, …_KEY and …_ROOTS: give all four or none');
+    return undefined;
+  }
+  const files = { certificatePath, keyPath };
+  try {
+    const pair = readTlsPair(files);
+    requireOwnName(pair.certificate, trustDomain);
+    return { ...pair, listen, files, rootsPath, roots: readRoots(rootsPath) };
+  } catch (error) {
+    problems.push(`MINTMARK_SPIFFE_BUNDLE_CERT, …_KEY and …_ROOTS: ${whyRefused(error)}`);
+    return undefined;
+  }
+}
+
+function whyRefused(error: unknown): string {
+  if (error instanceof TlsPairMismatch || error instanceof SpiffeFilesRefused) return error.message;
+  return `cannot be read as files in PEM (${error instanceof Error && 'code' in error ? error.code : 'error'})`;
 }
 
 /** X509-SVID §2: one URI, the SPIFFE ID; SPIFFE Federation §5.2.2 lets consumers name it beforehand. */

@@ -1,14 +1,13 @@
 /** Serves the bundle over TLS that an X.509-SVID proves, and takes its renewed files into use. */
 import { Server as TlsServer } from 'node:tls';
 import type { FastifyBaseLogger } from 'fastify';
-import type { Config } from './config.ts';
 import type { BundleRoots, SpiffeBundle } from './core/spiffe-bundle.ts';
 import { buildSpiffeEndpoint, spiffeEndpointTls } from './http/spiffe-endpoint.ts';
-import { readRoots, requireOwnName } from './spiffe-endpoint-files.ts';
+import { readRoots, requireOwnName, type SpiffeEndpoint } from './spiffe-endpoint-files.ts';
 import { renewTls } from './tls-files.ts';
 
 export interface SpiffeEndpointOptions {
-  readonly endpoint: NonNullable<Config['spiffeEndpoint']>;
+  readonly endpoint: SpiffeEndpoint;
   readonly trustDomain: string;
   /** The bundle with these roots in it. */
   readonly bundleWith: (roots: BundleRoots) => SpiffeBundle;

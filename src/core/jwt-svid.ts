@@ -21,7 +21,7 @@ export async function mintJwtSvid(signer: Signer, order: SvidOrder): Promise<Min
   const claims = {
     ...order.addedClaims,
     sub: order.subject,
-    aud: [order.audience], // as SPIRE writes it: some readers take an array alone
+    aud: [order.audience], // an array, as SPIRE writes it
     exp: expiresAt,
     iat: issuedAt,
     jti,

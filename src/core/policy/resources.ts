@@ -14,6 +14,7 @@ export function ownAudiences({ issuer, tokenEndpoint }: PolicyContext): readonly
 }
 
 const maxLifetimeSeconds = 86_400;
+const longSvidSeconds = 3600;
 
 /** The resources as compiled; what is wrong with any goes to `problems`. */
 export function compileResources(
@@ -45,6 +46,13 @@ export function compileResources(
     }
     if (tokenLifetime > maxLifetimeSeconds) {
       problems.add(source, ['spec', 'tokenLifetime'], 'must be at most 24h');
+    }
+    if (tokenFormats.includes('jwt-svid') && tokenLifetime > longSvidSeconds) {
+      problems.warn(
+        source,
+        ['spec', 'tokenLifetime'],
+        'is long for JWT-SVIDs, which are bound to no key and cannot be taken back: an hour is much',
+      );
     }
     for (const { path, message } of svidProblems(document.spec)) {
       problems.add(source, ['spec', ...path], message);

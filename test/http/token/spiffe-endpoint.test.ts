@@ -169,10 +169,8 @@ describe('renewed files', () => {
       level: 'info',
       destination: { write: (line: string) => void lines.push(line) },
     });
-    const endpoint = {
-      ...readSpiffeEndpoint(paths, paths.rootsPath, 'mintmark.test'),
-      listen: { host: '127.0.0.1', port: 0 },
-    };
+    const listen = { host: '127.0.0.1', port: 0 };
+    const endpoint = readSpiffeEndpoint({ ...paths, listen }, 'mintmark.test', []) ?? expect.unreachable();
     const opened = await openSpiffeEndpoint({
       endpoint,
       trustDomain: 'mintmark.test',

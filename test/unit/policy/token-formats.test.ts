@@ -116,6 +116,20 @@ describe('a Resource with JWT-SVIDs', () => {
     compileText(withFormats('[jwt-svid]', '  signingAlg: PS256\n'));
   });
 
+  it('is accepted with a warning where they live for long', () => {
+    const lasting = (lifetime: string, formats: string) =>
+      compileText(
+        exampleWith(anchor, `  tokenLifetime: ${lifetime}\n  tokenFormats: ${formats}\n`),
+      ).warnings.map(({ field, message }) => [field, message]);
+    const before = compileText(exampleText).warnings.length;
+    expect(lasting('2h', '[jwt-svid]')).toContainEqual([
+      'spec.tokenLifetime',
+      'is long for JWT-SVIDs, which are bound to no key and cannot be taken back: an hour is much',
+    ]);
+    expect(lasting('1h', '[jwt-svid]')).toHaveLength(before);
+    expect(lasting('2h', '[access_token]')).toHaveLength(before);
+  });
+
   it('has no extra audiences', () => {
     expect(problemsOf(withFormats('[access_token, jwt-svid]', '  extraAudiences: [other]\n'))).toEqual(
       problem('spec.extraAudiences', 'a JWT-SVID has one audience: leave this, or jwt-svid, out'),
