@@ -23,6 +23,7 @@ import type { TokenAlgorithm } from './core/algorithm.ts';
 import { tokenEndpointOf } from './core/discovery.ts';
 import { createExchange } from './core/exchange.ts';
 import { createExplain } from './core/explain.ts';
+import { createForwardAuth } from './core/forward-auth.ts';
 import { algorithmsOf } from './core/policy/algorithms.ts';
 import { createPolicyBook } from './core/policy/book.ts';
 import { createPinnedKeysAlarm } from './core/policy/pinned-keys-alarm.ts';
@@ -33,8 +34,10 @@ import { replayAttempts } from './core/replay.ts';
 import { type BundleRoots, refreshHintSeconds, spiffeBundle } from './core/spiffe-bundle.ts';
 import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { createCheckUnsavedIssuer } from './credentials/check-unsaved-issuer.ts';
+import { createVerifyDpop } from './credentials/dpop.ts';
 import { openKeySets } from './credentials/jwks.ts';
 import { openLastGoods } from './credentials/last-good.ts';
+import { createVerifyOwnToken } from './credentials/own-token.ts';
 import { platforms } from './credentials/platforms/index.ts';
 import { checkPushedKeys } from './credentials/pushed-keys.ts';
 import { createSuppose } from './credentials/suppose.ts';
@@ -107,14 +110,14 @@ async function assemble(
   const ringOptions = { keyEncryptionKey, clock, life: config.keyLife };
   const keyRing = await openSoftwareKeys({
     ...ringOptions,
-    keyStore: lastKnown?.keys.store ?? stores.keys,
+    keyStore: lastKnown?.keys ?? stores.keys,
     readAt: lastKnown?.keys.readAt,
     algorithms: () => algorithms,
   });
   const svidKeyRing = await openSoftwareKeys({
     ...ringOptions,
     format: 'jwt-svid',
-    keyStore: lastKnown?.svidKeys.store ?? stores.svidKeys,
+    keyStore: lastKnown?.svidKeys ?? stores.svidKeys,
     readAt: lastKnown?.svidKeys.readAt,
     algorithms: () => svidAlgorithms,
   });
@@ -175,6 +178,14 @@ async function assemble(
     limit: refusalLimit,
     windowSeconds: refusalWindowSeconds,
   });
+  // In this process alone: a proxy's refusals cost no round trip, and none of the exchanges from its address.
+  const proxyCounter = memoryRateCounter(clock);
+  const forwardAuthCap = createRefusalCap({
+    shared: proxyCounter,
+    local: proxyCounter,
+    limit: refusalLimit,
+    windowSeconds: refusalWindowSeconds,
+  });
   const verifierOptions = {
     keySets,
     issuer: config.issuer,
@@ -184,6 +195,12 @@ async function assemble(
     readTokenFile,
   };
   const verify = createVerifier(verifierOptions);
+  const replayGuard = redis?.replayGuard ?? stores.replayGuard;
+  const forwardAuth = createForwardAuth({
+    verify,
+    verifyOwnToken: createVerifyOwnToken({ issuer: config.issuer, keyRing }),
+    verifyDpop: createVerifyDpop({ replayGuard }),
+  });
   const metrics = openMetrics({
     clock,
     policyRevision: () => policyBook.current().revision,
@@ -196,7 +213,7 @@ async function assemble(
     clock,
     policy: () => policyBook.current(),
     verify,
-    replayGuard: redis?.replayGuard ?? stores.replayGuard,
+    replayGuard,
     keyRing,
     svidKeyRing,
     audit,
@@ -240,6 +257,8 @@ async function assemble(
       audit,
       auditLog: stores.audit,
       refusalCap,
+      forwardAuth,
+      forwardAuthCap,
       authenticate: openAdmins({ config, bootstrapToken, policyBook, keyRing }, logger),
       readiness: readinessOf(stores, redis, spool),
       isDraining: () => isDraining,

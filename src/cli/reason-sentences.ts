@@ -114,6 +114,28 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'token.issuer_mismatch': 'the token that was to be ours is another issuer’s',
   'token.audience_mismatch': 'the token was minted for another resource than the one that it was sent to',
   'token.expired': 'the token is over, or not valid yet',
+  'token.scope_missing': 'the token lacks a scope that the proxy’s configuration asks for',
+  'token.binding_scheme':
+    'the token is bound to a key and was sent as a plain bearer token, or the other way round',
+  'token.binding_missing': 'the token is bound to a key or a certificate, and none was shown with it',
+  'token.binding_mismatch': 'the token is bound to another key or certificate than the one that was shown',
+  'dpop.request_unknown':
+    'no trusted proxy says for which method and URL the proof must be, or it says two things: see docs/forward-auth.md',
+  'dpop.malformed': 'the DPoP proof cannot be read as a signed JWT, is too long, or came more than once',
+  'dpop.type_mismatch': 'the DPoP proof’s header says that it is a token of another kind',
+  'dpop.algorithm_refused': 'the DPoP proof is signed with an algorithm that is not allowed for its key',
+  'dpop.key_refused': 'the DPoP proof holds no fit public key, or a private one',
+  'dpop.signature_invalid': 'the DPoP proof is not signed with the key that it holds',
+  'dpop.id_refused': 'the DPoP proof’s jti is missing or too long',
+  'dpop.method_mismatch': 'the DPoP proof was made for another HTTP method',
+  'dpop.url_mismatch': 'the DPoP proof was made for another URL: it must name the public one of this server',
+  'dpop.not_fresh': 'the DPoP proof was made too long ago or in the future: compare the clocks',
+  'dpop.token_mismatch': 'the DPoP proof was not made for the access token that came with it',
+  'dpop.replayed': 'the DPoP proof was used before',
+  'dpop.nonce_missing':
+    'the DPoP proof held no nonce yet; the caller was given one, and should have tried again',
+  'dpop.nonce_refused':
+    'the DPoP proof’s nonce is not one of the last minutes’; the caller was given another',
   'admin.grant_missing': 'the policy in force no longer makes an admin of whom the token was minted for',
   'admin.scope_missing': 'the admin token lacks a scope',
   'admin.pusher_not_named': 'the Issuer document does not name the caller in keys.pushedBy',

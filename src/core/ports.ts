@@ -4,6 +4,7 @@ import type { AuditEvent, Outcome } from './audit.ts';
 import type { Credential } from './credential.ts';
 import type { Identity } from './identity.ts';
 import type { OwnToken } from './own-token.ts';
+import type { DocumentName } from './policy/diff.ts';
 import type { StoredDocument } from './policy/document.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
 
@@ -18,6 +19,22 @@ export type Verify = (credential: Credential, policy: PolicySnapshot, nowMillis:
  * `token.…`. Whom it is for and what it is bound to is the caller's to check.
  */
 export type VerifyOwnToken = (token: string, nowMillis: number) => Promise<OwnToken>;
+
+/** A DPoP proof (RFC 9449 §4.2), and the request that it must have been made for. */
+export interface ShownProof {
+  readonly proof: string;
+  readonly method: string;
+  /** As our clients know it: from configuration, never from `Host`. */
+  readonly url: string;
+  /** The access token that came with it. */
+  readonly accessToken?: string | undefined;
+}
+
+/**
+ * Proves that whoever sends this request holds a key, and resolves to the key's thumbprint (RFC 7638). Rejects with an
+ * `OAuthError` `dpop.…`, or `server.replay_guard_unavailable` where it cannot know whether the proof was used before.
+ */
+export type VerifyDpop = (shown: ShownProof, nowMillis: number) => Promise<{ readonly jkt: string }>;
 
 export interface Clock {
   /** Milliseconds since the epoch. */
@@ -68,16 +85,33 @@ export interface StoredPolicy {
   readonly documents: readonly StoredDocument[];
 }
 
-export interface PolicyChange {
+/** What changed since a revision. */
+export interface PolicyDelta {
+  readonly revision: number;
+  readonly put: readonly StoredDocument[];
+  readonly removed: readonly DocumentName[];
+}
+
+interface ChangeRecord {
   /** The revision that the writer saw; a store that is past it throws `RevisionConflict`. */
   readonly baseRevision: number;
-  /** The whole new policy. */
-  readonly documents: readonly StoredDocument[];
   readonly author: string;
   readonly reason?: string;
   readonly at: number;
   /** What the audit keeps of it, durable together with the change or not at all. */
   readonly event: AuditEvent;
+}
+
+export interface PolicyChange extends ChangeRecord {
+  /** The whole new policy. */
+  readonly documents: readonly StoredDocument[];
+}
+
+/** A change of a few documents, in which none is named twice. */
+export interface PolicyAmendment extends ChangeRecord {
+  /** What is added, or differs from what is stored. */
+  readonly put: readonly StoredDocument[];
+  readonly removed: readonly DocumentName[];
 }
 
 export class RevisionConflict extends Error {
@@ -86,6 +120,8 @@ export class RevisionConflict extends Error {
 
 export interface PolicyStore {
   load(): Promise<StoredPolicy>;
+  /** What changed since that revision; undefined where that is too much, or cannot be told apart. */
+  loadSince(revision: number): Promise<PolicyDelta | undefined>;
   /** The current revision; cheap enough to ask every second. */
   revision(): Promise<number>;
   /**
@@ -93,6 +129,8 @@ export interface PolicyStore {
    * keeps the revision, and leaves its event. Throws an `OAuthError` `server.audit_unavailable` where the event is refused.
    */
   replace(change: PolicyChange): Promise<number>;
+  /** The same for a change of a few documents, at a cost that the others do not add to. */
+  amend(change: PolicyAmendment): Promise<number>;
   /** Calls back after another process may have changed the policy (a hint, not a promise). Returns how to stop. */
   onChange(listener: () => void): () => void;
 }

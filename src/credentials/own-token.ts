@@ -62,10 +62,19 @@ async function requireSigned(jws: CompactJws, keys: readonly PublicJwk[]): Promi
     refuse('token.key_unknown', `kid ${echo(kid)}, alg ${echo(algorithm)}`);
   }
   const [header = '', payload = '', signature = ''] = token.split('.');
-  const key: CryptoKey | Uint8Array = await importJWK(jwk);
+  const key = await importOnce(jwk);
   await flattenedVerify({ protected: header, payload, signature }, key, { algorithms: [jwk.alg] }).catch(
     (cause) => refuse('token.signature_invalid', `kid ${echo(kid)}`, cause),
   );
+}
+
+const imported = new WeakMap<PublicJwk, Promise<CryptoKey | Uint8Array>>();
+
+/** The ring keeps its keys as they are until they leave it; what has left is forgotten with them. */
+function importOnce(jwk: PublicJwk): Promise<CryptoKey | Uint8Array> {
+  const known = imported.get(jwk) ?? importJWK(jwk);
+  imported.set(jwk, known);
+  return known;
 }
 
 /** A `cnf` that holds neither of the two members is one that nobody here can check, so the token is refused. */

@@ -14,6 +14,9 @@ import { answerClientError } from './client-error.ts';
 import type { HttpDependencies } from './dependencies.ts';
 import { discoveryRoutes } from './discovery-routes.ts';
 import { docsPage } from './docs-page.ts';
+import { guardedMetadataRoutes } from './forward-auth/metadata.ts';
+import { forwardAuthRoutes } from './forward-auth/routes.ts';
+import { forwardAuthPrefix, routeForwardAuth } from './forward-auth/target.ts';
 import { healthRoutes } from './health-routes.ts';
 import { metricsRoutes } from './metrics-routes.ts';
 import { openapi } from './openapi.ts';
@@ -45,6 +48,7 @@ export async function buildApp(
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }), // the audit has every attempt
     bodyLimit: bodyLimitBytes,
+    rewriteUrl: routeForwardAuth,
     routerOptions: { maxParamLength: 253 }, // a document's name
     requestTimeout: requestTimeoutMillis,
     keepAliveTimeout: keepAliveTimeoutMillis,
@@ -78,6 +82,8 @@ export async function buildApp(
   await app.register(discoveryRoutes, dependencies);
   await app.register(spiffeBundleRoute, dependencies);
   await app.register(tokenRoutes, dependencies);
+  await app.register(forwardAuthRoutes, { ...dependencies, prefix: forwardAuthPrefix });
+  await app.register(guardedMetadataRoutes, dependencies);
   await app.register(adminMetadataRoutes, dependencies);
   await app.register(adminRoutes, { ...dependencies, prefix: '/admin/v1' });
   return app;

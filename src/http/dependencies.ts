@@ -1,6 +1,8 @@
 /** What the HTTP layer is given by `wire.ts`; routes take it as their plugin options and import no adapter. */
+import type { OAuthError } from '../core/error.ts';
 import type { Exchange } from '../core/exchange.ts';
 import type { Explain } from '../core/explain.ts';
+import type { ForwardAuth } from '../core/forward-auth.ts';
 import type { CheckIssuer } from '../core/issuer-check.ts';
 import type { CheckPushedKeys } from '../core/issuer-keys.ts';
 import type { PolicyBook } from '../core/policy/book.ts';
@@ -57,8 +59,16 @@ export interface HttpDependencies {
   readonly auditLog: AuditLog;
   readonly refusalCap: RefusalCap;
   readonly authenticate: Authenticate;
+  readonly forwardAuth: ForwardAuth;
+  /** Past it an address's refusals are no longer in an ordinary log; they stay refusals. */
+  readonly forwardAuthCap: RefusalCap;
   readonly readiness: readonly ReadinessCheck[];
-  readonly metrics: { readonly contentType: string; readonly text: () => Promise<string> };
+  readonly metrics: {
+    readonly contentType: string;
+    readonly text: () => Promise<string>;
+    /** By the name of a Resource document, where one was named. */
+    readonly countForwardAuth: (resource: string | undefined, refusal: OAuthError | undefined) => void;
+  };
   /** Whether the process has begun to drain; a draining replica is not ready. */
   readonly isDraining: () => boolean;
 }

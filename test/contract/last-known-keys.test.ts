@@ -46,11 +46,11 @@ describeSql('last known keys', (backend) => {
       algorithms: () => ['ES256'] as const,
     };
     return {
-      ring: await openSoftwareKeys({ ...options, keyStore: keys.store, readAt: keys.readAt }),
+      ring: await openSoftwareKeys({ ...options, keyStore: keys, readAt: keys.readAt }),
       svidRing: await openSoftwareKeys({
         ...options,
         format: 'jwt-svid',
-        keyStore: svidKeys.store,
+        keyStore: svidKeys,
         readAt: svidKeys.readAt,
       }),
     };
@@ -66,7 +66,11 @@ describeSql('last known keys', (backend) => {
   test('both rings sign with the same keys, and the bundle keeps its sequence', async () => {
     const before = await madeRings();
     isAway = true;
-    const after = await vi.waitFor(async () => await ringsOf(await open())); // kept in the background
+    const after = await vi.waitFor(async () => {
+      const rings = await ringsOf(await open()); // kept in the background
+      expect(rings.svidRing.publicKeys()).toHaveLength(2);
+      return rings;
+    });
     expect(after.ring.publicKeys()).toEqual(before.ring.publicKeys());
     expect(after.svidRing.publicKeys()).toEqual(before.svidRing.publicKeys());
     expect(after.svidRing.signer().kid).toBe(before.svidRing.signer().kid);
@@ -81,11 +85,12 @@ describeSql('last known keys', (backend) => {
     isAway = true;
     const known = await vi.waitFor(async () => {
       const opened = await open();
-      expect(await opened.svidKeys.store.list()).toHaveLength(2);
+      expect(await opened.keys.list()).toHaveLength(2);
+      expect(await opened.svidKeys.list()).toHaveLength(2);
       return opened;
     });
     await copyFile(join(folder, 'keys.json'), join(folder, 'svid-keys.json'));
-    await expect(known.svidKeys.store.list()).rejects.toThrow('is not as this installation wrote it');
-    expect(await known.keys.store.list()).toHaveLength(2);
+    await expect(known.svidKeys.list()).rejects.toThrow('is not as this installation wrote it');
+    expect(await known.keys.list()).toHaveLength(2);
   });
 });

@@ -1,10 +1,14 @@
 /** The policy and the signing keys as last read from the database, on disk, so that a replica can start while it is away. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { withChanges } from '../../core/policy/edits.ts';
 import type {
   Clock,
   KeyStore,
+  PolicyAmendment,
   PolicyChange,
+  PolicyDelta,
   PolicyStore,
   StoredKey,
   StoredPolicy,
@@ -31,8 +35,7 @@ export interface LastKnown {
   readonly isFromDisk: () => boolean;
 }
 
-interface KnownKeys {
-  readonly store: KeyStore;
+interface KnownKeys extends KeyStore {
   /** When what its last reading gave was true, in milliseconds since the epoch. */
   readonly readAt: () => number;
 }
@@ -44,6 +47,9 @@ interface KeptKeys {
 }
 
 const keepEveryMillis = 60_000;
+/** How many times as long as a write takes until the next one begins. */
+const restsPerWrite = 9;
+const longestRestMillis = 10_000;
 const daySeconds = 86_400;
 
 /**
@@ -55,14 +61,24 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const policyFile = sealedFile(join(folder, 'policy.ndjson'), keyEncryptionKey, 'policy');
   const keysFile = sealedFile(join(folder, 'keys.json'), keyEncryptionKey, 'keys');
-  let policyRevision: number | undefined;
+  let policy: StoredPolicy | undefined;
   let fromDisk = false;
   let saving: Promise<void> = Promise.resolve();
 
-  /** In the background, one at a time; a disk that does not take it costs a colder start and nothing else. */
-  function save(file: SealedFile, parts: () => Iterable<string>): void {
+  /**
+   * In the background, one at a time, and most of the time none: a large policy that changes often must not keep the
+   * processor. A disk that does not take it costs a colder start and nothing else.
+   */
+  function save(file: SealedFile, parts: () => Iterable<string> | undefined): void {
     saving = saving
-      .then(() => file.write(parts()))
+      .then(async () => {
+        const written = parts();
+        if (written === undefined) return;
+        const began = clock.now();
+        await file.write(written);
+        const restMillis = Math.min((clock.now() - began) * restsPerWrite, longestRestMillis);
+        await sleep(restMillis, undefined, { ref: false });
+      })
       .catch((error) => log('the last known state could not be kept', { err: error }));
   }
 
@@ -87,7 +103,7 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
       keepPolicy(stored);
       return stored;
     } catch (error) {
-      if (policyRevision !== undefined) throw error; // what is in memory is newer
+      if (policy !== undefined) throw error; // what is in memory is newer
       return await fallBack(error, keysFile, async ({ policyRevision: revision }) => {
         const kept = parsePolicy(await policyFile.read());
         // Between the two files' writing: the policy is newer than the keys' note of it, or is not there yet.
@@ -97,16 +113,33 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
     }
   }
 
+  async function loadSince(revision: number): Promise<PolicyDelta | undefined> {
+    const delta = await stores.policy.loadSince(revision);
+    if (delta === undefined || policy?.revision !== revision) return undefined; // then all of it is loaded, and kept
+    fromDisk = false;
+    keepPolicy({ revision: delta.revision, documents: withChanges(policy.documents, delta) });
+    return delta;
+  }
+
   async function replace(change: PolicyChange): Promise<number> {
     const revision = await stores.policy.replace(change);
     keepPolicy({ revision, documents: change.documents });
     return revision;
   }
 
+  async function amend(change: PolicyAmendment): Promise<number> {
+    const revision = await stores.policy.amend(change);
+    if (policy?.revision === change.baseRevision) {
+      keepPolicy({ revision, documents: withChanges(policy.documents, change) });
+    }
+    return revision;
+  }
+
+  /** Changes that come faster than the disk takes them are kept by the last of them. */
   function keepPolicy(stored: StoredPolicy): void {
-    if (stored.revision === policyRevision) return;
-    policyRevision = stored.revision;
-    save(policyFile, () => policyLines(stored));
+    if (stored.revision === policy?.revision) return;
+    policy = stored;
+    save(policyFile, () => (stored === policy ? policyLines(stored) : undefined));
   }
 
   function knownKeys(store: KeyStore, file: SealedFile): KnownKeys {
@@ -142,15 +175,15 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
       if (text === keptText && clock.now() < keptAt + keepEveryMillis) return;
       keptText = text;
       keptAt = clock.now();
-      const kept: KeptKeys = { at: keptAt, policyRevision: policyRevision ?? 0, keys: written };
+      const kept: KeptKeys = { at: keptAt, policyRevision: policy?.revision ?? 0, keys: written };
       save(file, () => [JSON.stringify(kept)]);
     }
 
-    return { store: { ...store, list }, readAt: () => readAt };
+    return { ...store, list, readAt: () => readAt };
   }
 
   return {
-    policy: { ...stores.policy, load, replace },
+    policy: { ...stores.policy, load, loadSince, replace, amend },
     keys: knownKeys(stores.keys, keysFile),
     svidKeys: knownKeys(
       stores.svidKeys,
