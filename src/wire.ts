@@ -33,6 +33,7 @@ import type { Clock } from './core/ports.ts';
 import { createRefusalCap } from './core/refusal-cap.ts';
 import { replayAttempts } from './core/replay.ts';
 import { createRevocationBook, type RevocationBook } from './core/revocation-book.ts';
+import { type BundleRoots, refreshHintSeconds, spiffeBundle } from './core/spiffe-bundle.ts';
 import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { createCheckUnsavedIssuer } from './credentials/check-unsaved-issuer.ts';
 import { createVerifyDpop } from './credentials/dpop.ts';
@@ -50,6 +51,7 @@ import type { ReadinessCheck } from './http/dependencies.ts';
 import { serverTlsOptions } from './http/server-tls.ts';
 import { applyPolicyFile } from './policy-file.ts';
 import { openSigningKeys } from './signing-keys.ts';
+import { openSpiffeEndpoint } from './spiffe-endpoint.ts';
 import {
   adminTokenOf,
   keyEncryptionKeyOf,
@@ -111,25 +113,36 @@ async function assemble(
   const keyEncryptionKey = await keyEncryptionKeyOf(config, dataDir);
   const lastKnown = await openLastKnownState(config, stores, keyEncryptionKey, clock, logger);
   let algorithms: readonly TokenAlgorithm[] = ['ES256'];
+  let svidAlgorithms: readonly TokenAlgorithm[] = [];
   const signingKeys = await openSigningKeys(
     config,
     {
-      keyStore: lastKnown?.keys ?? stores.keys,
-      readAt: lastKnown?.keysReadAt,
       keyEncryptionKey,
       previousKeyEncryptionKey: config.previousKeyEncryptionKey,
       log: (message) => logger.info(message),
       clock,
       life: config.keyLife,
-      algorithms: () => algorithms,
+    },
+    {
+      keyRing: {
+        keyStore: lastKnown?.keys ?? stores.keys,
+        readAt: lastKnown?.keys.readAt,
+        algorithms: () => algorithms,
+      },
+      svidKeyRing: {
+        keyStore: lastKnown?.svidKeys ?? stores.svidKeys,
+        readAt: lastKnown?.svidKeys.readAt,
+        algorithms: () => svidAlgorithms,
+      },
     },
     logger,
   );
   closers.push(signingKeys.close);
-  const { keyRing } = signingKeys;
-  closers.push(
-    every(keyRefreshMillis, () => keyRing.refresh(), logger, 'signing keys could not be refreshed'),
-  );
+  const { keyRing, svidKeyRing } = signingKeys;
+  const refreshKeys = async () => {
+    await Promise.all([keyRing.refresh(), svidKeyRing.refresh()]);
+  };
+  closers.push(every(keyRefreshMillis, refreshKeys, logger, 'signing keys could not be refreshed'));
 
   // Shared by all replicas where there are several; an embedded installation keeps other issuers' keys in its folder.
   const keyCache = dataDir
@@ -166,7 +179,8 @@ async function assemble(
     onProblem: (error) => logger.error({ err: error }, 'the stored policy was not taken; the last one stays'),
     onSnapshot: (snapshot) => {
       keySets.prepare(snapshot);
-      algorithms = algorithmsOf(snapshot);
+      algorithms = algorithmsOf(snapshot, 'access_token');
+      svidAlgorithms = algorithmsOf(snapshot, 'jwt-svid');
       warnOfOldKeys(snapshot);
     },
   });
@@ -177,7 +191,7 @@ async function assemble(
     closers.push(await applyPolicyFile(file));
     for (const warning of policyBook.current().warnings) logger.warn(`policy: ${describeProblem(warning)}`);
   }
-  await keyRing.refresh(); // the policy may name algorithms that have no key yet
+  await refreshKeys(); // the policy may name algorithms that have no key yet
   closers.push(policyBook.watch({ pollMillis: policyPollMillis }));
   const lookAtKeyAges = async () => warnOfOldKeys(policyBook.current());
   closers.push(every(keyAgeMillis, lookAtKeyAges, logger, 'the ages of keys could not be looked at'));
@@ -233,9 +247,18 @@ async function assemble(
       caches: [memoryTokenCache(clock), ...(redis ? [redis.tokenCache] : [])],
       revocationEpoch: () => revocations.epoch(),
     }),
+    svidKeyRing,
     audit,
     refusalCap,
   });
+
+  const bundleWith = (roots?: BundleRoots) =>
+    spiffeBundle(svidKeyRing, refreshHintSeconds(config.keyLife), roots);
+  const { spiffeEndpoint: endpoint, trustDomain } = config;
+  const spiffeEndpoint =
+    endpoint &&
+    (await openSpiffeEndpoint({ endpoint, trustDomain, bundleWith, pollMillis: tlsPollMillis, logger }));
+  if (spiffeEndpoint) closers.push(spiffeEndpoint.close);
 
   let isDraining = false;
   const app = await buildApp(
@@ -258,7 +281,8 @@ async function assemble(
       replayAttempts,
       explain: createExplain(createVerifyWithoutCalls(verifierOptions), createSuppose(config), revocations),
       keyRing,
-      keyRings: [keyRing],
+      keyRings: [keyRing, svidKeyRing],
+      spiffeBundle: spiffeEndpoint?.bundle ?? (() => bundleWith()),
       policyBook,
       policyHistory: stores.policyHistory,
       readPolicyText,

@@ -21,6 +21,8 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'request.client_id_mismatch': 'client_id names someone other than the identity that was proven',
   'request.credential_missing': 'the Authorization header held no platform token',
   'request.token_type_unsupported': 'the token type is not one that this endpoint supports',
+  'request.svid_with_scope': 'a JWT-SVID was asked for with scopes, and carries none',
+  'request.svid_not_bound': 'a JWT-SVID was asked for with a DPoP proof, and is bound to no key',
   'request.actor_token_unsupported': 'actor tokens are not supported',
   'request.certificate_header_untrusted':
     'a client certificate’s header came from an address that is none of the trusted proxies',
@@ -94,6 +96,9 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'policy.unknown_resource': 'no Resource document has the audience that was asked for',
   'policy.no_grant': 'no grant on that resource is for this identity',
   'policy.no_default_target': 'no target was named, and the identity’s grants do not name one default',
+  'policy.token_format_not_permitted': 'the Resource’s tokenFormats do not hold the format asked for',
+  'policy.foreign_trust_domain':
+    'a JWT-SVID was asked for by a workload of another trust domain, which must be given it there',
   'policy.scope_not_permitted': 'a scope was asked for that no grant permits',
   'policy.claims_conflict':
     'the grants that apply give one claim different values, or copy one that is ambiguous',

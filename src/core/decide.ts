@@ -11,17 +11,21 @@ import {
   grantChecks,
 } from './decision-trace.ts';
 import type { Reason } from './error.ts';
+import { findFormat } from './format-finding.ts';
 import { applying, findingsOf } from './grant-findings.ts';
 import type { IdentityFields } from './identity.ts';
 import type { JsonObject } from './json.ts';
 import { issuerNameOf } from './match.ts';
 import type { Grant, PolicySnapshot, Resource } from './policy/snapshot.ts';
+import type { TokenFormat } from './token-format.ts';
 
 /** What of a request the policy decides on. */
 export interface AskedFor {
   readonly audience?: string | undefined;
   readonly scopes?: readonly string[] | undefined;
   readonly additionalClaims?: JsonObject | undefined;
+  /** undefined asks for an access token. */
+  readonly requestedFormat?: TokenFormat | undefined;
 }
 
 export type Decision =
@@ -89,9 +93,13 @@ function decideAsInForce(
     );
   }
 
-  const trace = grantChecks(identity, request, findings, nowMillis);
+  const format = findFormat(identity, request, resource, policy);
+  const trace = [...grantChecks(identity, request, findings, nowMillis), ...format.checks];
+  if (format.reason !== undefined) return refused(format.reason, trace);
   const permitted = new Set(matching.flatMap((grant) => [...grant.scopes]));
-  const scopes = [...new Set(request.scopes ?? matching.flatMap((grant) => grant.defaultScopes))];
+  const defaults =
+    request.requestedFormat === 'jwt-svid' ? [] : matching.flatMap((grant) => grant.defaultScopes);
+  const scopes = [...new Set(request.scopes ?? defaults)];
   const scopeCheck = checkScopes(scopes, permitted);
   if (!scopeCheck.ok) {
     const why = explainScopes(identity, resource, matching, scopes, policy);

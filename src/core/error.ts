@@ -26,6 +26,7 @@ interface Entry {
 }
 
 const claimSentence = 'The request asks for a claim, or for a value of one, that is not accepted.';
+const formatSentence = 'A token of the requested type cannot be given for this request.';
 
 export const reasons = {
   'request.malformed': { code: 'invalid_request' },
@@ -69,6 +70,14 @@ export const reasons = {
   'request.token_type_unsupported': {
     code: 'invalid_request',
     sentence: 'The token type is not one that this endpoint supports.',
+  },
+  'request.svid_with_scope': {
+    code: 'invalid_scope',
+    sentence: 'A JWT-SVID carries no scope; ask for it without one.',
+  },
+  'request.svid_not_bound': {
+    code: 'invalid_request',
+    sentence: 'A JWT-SVID is bound to no key; ask for it without a DPoP proof.',
   },
   'request.actor_token_unsupported': { code: 'invalid_request' },
   'request.certificate_header_untrusted': {
@@ -139,6 +148,9 @@ export const reasons = {
     sentence: 'The request names no target, and there is not exactly one default for this caller.',
   },
   'policy.scope_not_permitted': { code: 'invalid_scope' },
+  // RFC 8693 §2.2.2.
+  'policy.token_format_not_permitted': { code: 'invalid_request', sentence: formatSentence },
+  'policy.foreign_trust_domain': { code: 'invalid_request', sentence: formatSentence },
   // What the policy adds is the policy's fault, not the caller's.
   'policy.claims_conflict': { code: 'server_error' },
   'policy.claims_too_large': { code: 'server_error' },

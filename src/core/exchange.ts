@@ -12,6 +12,7 @@ import type { Credential } from './credential.ts';
 import { decide } from './decide.ts';
 import { OAuthError, refuse } from './error.ts';
 import { endingWithEarlier, type Identity } from './identity.ts';
+import { draftJwtSvid } from './jwt-svid.ts';
 import type { MintOrReuse } from './mint-or-reuse.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
 import type { AuditSink, Clock, KeyRing, ReplayGuard, Revocations, Verify } from './ports.ts';
@@ -28,6 +29,8 @@ export interface ExchangeParts {
   readonly replayGuard: ReplayGuard;
   readonly keyRing: KeyRing;
   readonly mintOrReuse: MintOrReuse;
+  /** Its keys sign JWT-SVIDs and nothing else. */
+  readonly svidKeyRing: KeyRing;
   readonly audit: AuditSink;
   readonly refusalCap: RefusalCap;
 }
@@ -60,8 +63,9 @@ export function createExchange(parts: ExchangeParts): Exchange {
       if (!decision.permit) return refuse(decision.reason);
 
       // 5. Token out; the same again where its resource lets tokens be reused.
-      const signer = parts.keyRing.signer(decision.resource.signingAlgorithm);
-      const draft = draftAccessToken(signer, {
+      const isSvid = request.requestedFormat === 'jwt-svid';
+      const signer = (isSvid ? parts.svidKeyRing : parts.keyRing).signer(decision.resource.signingAlgorithm);
+      const draft = (isSvid ? draftJwtSvid : draftAccessToken)(signer, {
         issuer: parts.issuer,
         subject: identity.spiffeId,
         audience: decision.resource.audience,

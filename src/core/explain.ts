@@ -12,6 +12,7 @@ import type { PolicySnapshot } from './policy/snapshot.ts';
 import type { Revocations } from './ports.ts';
 import { parseScope } from './scope.ts';
 import type { Suppose, Supposed } from './supposed.ts';
+import type { TokenFormat } from './token-format.ts';
 
 /**
  * As `Verify`, but undefined where the platform would have to be asked, which only an exchange does. The result is typed
@@ -31,6 +32,8 @@ export interface Question {
   /** As a request writes them: divided by spaces. */
   readonly scope?: string | undefined;
   readonly additionalClaims?: Json | undefined;
+  /** undefined asks for an access token. */
+  readonly tokenFormat?: TokenFormat | undefined;
 }
 
 /** What became of one grant, and the first thing that failed. */
@@ -105,10 +108,10 @@ export function explainSupposed(
 }
 
 /** By the readers and in the order of the token endpoints. Throws as they do. */
-function readAsked({ audience, scope, additionalClaims }: Omit<Question, 'given'>): AskedFor {
+function readAsked({ audience, scope, additionalClaims, tokenFormat }: Omit<Question, 'given'>): AskedFor {
   const scopes = parseScope(scope);
   const claims = additionalClaims === undefined ? undefined : readAdditionalClaims(additionalClaims);
-  return { audience, scopes, additionalClaims: claims };
+  return { audience, scopes, additionalClaims: claims, requestedFormat: tokenFormat };
 }
 
 function refusedBy(error: unknown): Explanation {

@@ -82,7 +82,7 @@ export async function signDraft(signer: Signer, { header, claims, token }: Token
   return { ...token, accessToken: new Secret(await signJwt(signer, header, claims)) };
 }
 
-/** Compact serialisation of RFC 7515 §3.1. */
+/** Compact serialisation of RFC 7515 §3.1. Throws `server.signer_unavailable`. */
 async function signJwt(signer: Signer, header: JsonObject, claims: JsonObject): Promise<string> {
   const signingInput = `${encode(header)}.${encode(claims)}`;
   try {

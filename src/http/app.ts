@@ -21,6 +21,7 @@ import { healthRoutes } from './health-routes.ts';
 import { metricsRoutes } from './metrics-routes.ts';
 import { openapi } from './openapi.ts';
 import { serverTlsOptions } from './server-tls.ts';
+import { spiffeBundleRoute } from './spiffe-bundle-route.ts';
 import { readJsonStrictly } from './strict-json-body.ts';
 import { bodyLimitBytes, tokenRoutes } from './token-routes.ts';
 
@@ -79,6 +80,7 @@ export async function buildApp(
   await app.register(healthRoutes, dependencies);
   await app.register(metricsRoutes, dependencies);
   await app.register(discoveryRoutes, dependencies);
+  await app.register(spiffeBundleRoute, dependencies);
   await app.register(tokenRoutes, dependencies);
   await app.register(forwardAuthRoutes, { ...dependencies, prefix: forwardAuthPrefix });
   await app.register(guardedMetadataRoutes, dependencies);

@@ -82,6 +82,7 @@ function house(broken: Partial<ExchangeParts> = {}) {
     replayGuard: { claim: async () => true },
     keyRing: { signer: () => signer, publicKeys: () => [] },
     mintOrReuse: signDraft,
+    svidKeyRing: { signer: () => signer, publicKeys: () => [] },
     audit: {
       append: async (event) => {
         events.push(event);

@@ -31,5 +31,6 @@ export function adminResource(issuer: string): Resource {
     tokenLifetimeSeconds: adminTokenLifetimeSeconds,
     reuseMinRemainingSeconds: undefined, // an admin's token is one session's own
     signingAlgorithm: 'ES256',
+    tokenFormats: new Set(['access_token']),
   };
 }

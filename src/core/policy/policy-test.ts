@@ -1,6 +1,7 @@
 /** PolicyTest documents: what given callers are expected to get. They are run, never stored. */
 import { z } from 'zod';
 import { reasons } from '../error.ts';
+import { tokenFormats } from '../token-format.ts';
 import { readDocument } from './check.ts';
 import { apiVersion, durationSchema, metadataSchema } from './document.ts';
 import { quote, suggest } from './nearest-word.ts';
@@ -60,6 +61,7 @@ const caseSchema = z.strictObject({
       audience: z.string().optional(),
       scope: z.string().optional(),
       additional_claims: claimsSchema.optional(),
+      tokenFormat: z.enum(tokenFormats).optional(),
     })
     .default({}),
   at: z.iso.datetime({ offset: true }).optional(),

@@ -4,6 +4,7 @@ import { adminAudience, adminResourceName } from './admin-resource.ts';
 import type { Checked } from './check.ts';
 import type { ResourceDocument } from './document.ts';
 import { type Problems, placeOf } from './problems.ts';
+import type { FieldProblem } from './schema-sentences.ts';
 import type { PolicyContext, Resource } from './snapshot.ts';
 import type { PolicySource } from './source.ts';
 
@@ -13,6 +14,7 @@ export function ownAudiences({ issuer, tokenEndpoint }: PolicyContext): readonly
 }
 
 const maxLifetimeSeconds = 86_400;
+const longSvidSeconds = 3600;
 
 /** The resources as compiled; what is wrong with any goes to `problems`. */
 export function compileResources(
@@ -23,7 +25,8 @@ export function compileResources(
   const byAudience = new Map<string, PolicySource>();
   return checked.map(({ source, document }) => {
     const { name } = document.metadata;
-    const { audience, extraAudiences, scopes, tokenLifetime, reuse, signingAlg } = document.spec;
+    const { audience, extraAudiences, scopes, tokenLifetime, reuse, signingAlg, tokenFormats } =
+      document.spec;
     if (name === adminResourceName) {
       problems.add(source, ['metadata', 'name'], `${adminResourceName} is built in: choose another name`);
     }
@@ -49,6 +52,16 @@ export function compileResources(
       const message = 'must be shorter than tokenLifetime: no token would have so much left';
       problems.add(source, ['spec', 'reuse', 'minRemaining'], message);
     }
+    if (tokenFormats.includes('jwt-svid') && tokenLifetime > longSvidSeconds) {
+      problems.warn(
+        source,
+        ['spec', 'tokenLifetime'],
+        'is long for JWT-SVIDs, which are bound to no key and cannot be taken back: an hour is much',
+      );
+    }
+    for (const { path, message } of svidProblems(document.spec)) {
+      problems.add(source, ['spec', ...path], message);
+    }
     return {
       name,
       audience,
@@ -57,6 +70,25 @@ export function compileResources(
       tokenLifetimeSeconds: tokenLifetime,
       reuseMinRemainingSeconds: reuse?.minRemaining,
       signingAlgorithm: signingAlg,
+      tokenFormats: new Set(tokenFormats),
     };
   });
+}
+
+/** What a JWT-SVID can never be. */
+function svidProblems({
+  tokenFormats,
+  signingAlg,
+  extraAudiences,
+}: ResourceDocument['spec']): FieldProblem[] {
+  if (!tokenFormats.includes('jwt-svid')) return [];
+  return [
+    // JWT-SVID §2.1
+    ...(signingAlg === 'EdDSA'
+      ? [{ path: ['signingAlg'], message: 'a JWT-SVID is never signed with EdDSA: choose ES256' }]
+      : []),
+    ...(extraAudiences.length > 0
+      ? [{ path: ['extraAudiences'], message: 'a JWT-SVID has one audience: leave this, or jwt-svid, out' }]
+      : []),
+  ];
 }

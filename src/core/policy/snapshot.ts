@@ -3,6 +3,7 @@ import type { TokenAlgorithm } from '../algorithm.ts';
 import type { IdentityFields } from '../identity.ts';
 import type { Json, JsonObject } from '../json.ts';
 import type { Platform } from '../platform.ts';
+import type { TokenFormat } from '../token-format.ts';
 import type { CheckedPolicy } from './check.ts';
 import type { Condition } from './condition.ts';
 import type { IssuerDocument, StoredDocument, TrustDomainDocument } from './document.ts';
@@ -21,6 +22,7 @@ export interface Resource {
   /** What must be left of a token that is handed out again; undefined where each exchange has its own. */
   readonly reuseMinRemainingSeconds: number | undefined;
   readonly signingAlgorithm: TokenAlgorithm;
+  readonly tokenFormats: ReadonlySet<TokenFormat>;
 }
 
 export interface Grant {

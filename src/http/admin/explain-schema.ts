@@ -4,6 +4,7 @@ import type { Credential } from '../../core/credential.ts';
 import type { Explanation, Given, Question } from '../../core/explain.ts';
 import { findUnsafe, type JsonObject } from '../../core/json.ts';
 import { Secret } from '../../core/secret.ts';
+import { tokenFormats } from '../../core/token-format.ts';
 import { readPemCertificates } from '../pem-certificates.ts';
 import { checkSchema } from './audit-event-schema.ts';
 import { AdminProblem } from './problem.ts';
@@ -37,6 +38,7 @@ export const questionSchema = z
       audience: z.string().min(1).max(2048).optional(),
       scope: z.string().max(maxScopeLength).optional(),
       additional_claims: claimsSchema.optional().describe('Claims that the token shall carry besides.'),
+      token_format: z.enum(tokenFormats).optional().describe('By default an access token.'),
     }),
     at: z.iso.datetime({ offset: true }).optional().describe('The time to decide at; by default now.'),
   })
@@ -99,12 +101,13 @@ export const explanationSchema = z
 type QuestionBody = z.infer<typeof questionSchema>; // from JSON text, so what `unknown` stands for is JSON
 
 export function readQuestion(body: QuestionBody): Question {
-  const { audience, scope, additional_claims: additionalClaims } = body.request;
+  const { audience, scope, additional_claims: additionalClaims, token_format: tokenFormat } = body.request;
   return {
     given: readGiven(body),
     audience,
     scope,
     additionalClaims: additionalClaims as JsonObject | undefined,
+    tokenFormat,
   };
 }
 
