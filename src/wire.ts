@@ -34,8 +34,10 @@ import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { createCheckUnsavedIssuer } from './credentials/check-unsaved-issuer.ts';
 import { openKeySets } from './credentials/jwks.ts';
 import { openLastGoods } from './credentials/last-good.ts';
+import { createVerifyOwnToken } from './credentials/own-token.ts';
 import { platforms } from './credentials/platforms/index.ts';
 import { checkPushedKeys } from './credentials/pushed-keys.ts';
+import { createVerifySubject } from './credentials/subject-token.ts';
 import { createSuppose } from './credentials/suppose.ts';
 import { createVerifier } from './credentials/verify.ts';
 import { createVerifyWithoutCalls } from './credentials/verify-without-calls.ts';
@@ -173,6 +175,7 @@ async function assemble(
     readTokenFile,
   };
   const verify = createVerifier(verifierOptions);
+  const verifyOwnToken = createVerifyOwnToken({ issuer: config.issuer, keyRing });
   const metrics = openMetrics({
     clock,
     policyRevision: () => policyBook.current().revision,
@@ -185,6 +188,7 @@ async function assemble(
     clock,
     policy: () => policyBook.current(),
     verify,
+    verifySubject: createVerifySubject({ issuer: config.issuer, verify, verifyOwnToken }),
     replayGuard: redis?.replayGuard ?? stores.replayGuard,
     keyRing,
     audit,

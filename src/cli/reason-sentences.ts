@@ -21,7 +21,9 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'request.client_id_mismatch': 'client_id names someone other than the identity that was proven',
   'request.credential_missing': 'the Authorization header held no platform token',
   'request.token_type_unsupported': 'the token type is not one that this endpoint supports',
-  'request.actor_token_unsupported': 'actor tokens are not supported',
+  'request.client_assertion_missing':
+    'a token of our own, or an actor token, came without a client assertion that says who sends it',
+  'request.actor_is_subject': 'the actor token is the subject’s own: nobody acts for themselves',
   'request.certificate_header_untrusted':
     'a client certificate’s header came from an address that is none of the trusted proxies',
   'request.certificate_header_repeated': 'a header with a client certificate was there more than once',
@@ -87,6 +89,9 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
 
   'policy.delegation_not_permitted':
     'client and subject are not the same identity, and no grant permits that',
+  'policy.actor_not_permitted': 'the subject token’s may_act does not name who acts',
+  'policy.actor_chain_too_long': 'more actors stand behind one another than a token may name',
+  'policy.scope_beyond_subject': 'a scope was asked for that the subject token does not hold itself',
   'policy.issuer_observed':
     'the Issuer document is only observed (mode: observe): its tokens are recorded and refused',
   'policy.unknown_resource': 'no Resource document has the audience that was asked for',
@@ -109,6 +114,7 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'token.issuer_mismatch': 'the token that was to be ours is another issuer’s',
   'token.audience_mismatch': 'the token was minted for another resource than the one that it was sent to',
   'token.expired': 'the token is over, or not valid yet',
+  'token.proof_missing': 'the token is bound to a key, and nothing shows that the caller holds it',
   'admin.grant_missing': 'the policy in force no longer makes an admin of whom the token was minted for',
   'admin.scope_missing': 'the admin token lacks a scope',
   'admin.pusher_not_named': 'the Issuer document does not name the caller in keys.pushedBy',
