@@ -26,7 +26,7 @@ export interface Inherited {
 export type Act = { readonly sub: SpiffeId; readonly act?: Act };
 
 /** Hops of one chain; each is another service that a stolen token could have passed through unseen. */
-const maxActors = 4;
+export const maxActors = 4;
 const maxActBytes = 4096;
 
 /** The actors of a chain, the one who acts now first. */
@@ -90,7 +90,7 @@ export function actingFor(
   if (actor?.spiffeId === subject.spiffeId) {
     return refused('request.actor_is_subject', 'an actor who is not the subject', actor.spiffeId);
   }
-  const mayAct = inherited?.mayAct ?? subject.claims.may_act;
+  const mayAct = inherited === undefined ? subject.claims.may_act : inherited.mayAct;
   if (isForAnother && mayAct !== undefined && !isNamedBy(mayAct, acting, subject)) {
     return refused(
       'policy.actor_not_permitted',

@@ -1,8 +1,9 @@
 /** Answers "what would the exchange say, and why?" with the exchange's own parts; mints, claims and records nothing. */
 import type { Check } from './audit.ts';
 import type { Credential } from './credential.ts';
-import { type Decision, decide } from './decide.ts';
+import { type AskedFor, type Decision, decide } from './decide.ts';
 import { checkGrantScopes, nearestGrants } from './decision-trace.ts';
+import type { Delegation } from './delegation.ts';
 import { OAuthError, type Reason } from './error.ts';
 import type { IdentityFields } from './identity.ts';
 import { suggest } from './policy/nearest-word.ts';
@@ -22,8 +23,18 @@ export type VerifyWithoutCalls = (
 
 export type Given = { readonly credential: Credential } | Supposed;
 
+/** Whose subject token the caller is supposed to have. */
+export interface SupposedSubject {
+  readonly given: Supposed;
+  /** Where we minted the token: the scopes that it holds. */
+  readonly scope?: string | undefined;
+}
+
 export interface Question {
   readonly given: Given;
+  /** Where the caller does not ask for itself: for whom, and who acts where that is not the caller. */
+  readonly subject?: SupposedSubject | undefined;
+  readonly actor?: Supposed | undefined;
   readonly audience?: string | undefined;
   /** As a request writes them: divided by spaces. */
   readonly scope?: string | undefined;
@@ -44,6 +55,7 @@ export interface Explanation {
   readonly detail?: string;
   /** Undefined where the credential or claims are refused. */
   readonly identity?: IdentityFields;
+  readonly delegation?: Delegation;
   readonly decision?: Decision;
   /** The grants that cover the identity; where none does, those on the resource that come nearest. */
   readonly grants: readonly GrantVerdict[];
@@ -59,7 +71,8 @@ export function createExplain(verify: VerifyWithoutCalls, suppose: Suppose): Exp
       const scopes = parseScope(asked.scope);
       const identity = await verify(given.credential, policy, nowMillis);
       if (identity === undefined) return { outcome: 'unchecked', detail: onlyAnExchange, grants: [] };
-      return explainDecision(identity, { audience: asked.audience, scopes }, policy, nowMillis);
+      const delegation = supposeDelegation(asked, suppose, policy, nowMillis);
+      return explainDecision(identity, { audience: asked.audience, scopes, delegation }, policy, nowMillis);
     } catch (error) {
       return refusedBy(error);
     }
@@ -68,7 +81,7 @@ export function createExplain(verify: VerifyWithoutCalls, suppose: Suppose): Exp
 
 /** The same for what is only supposed: at once, and without a server. */
 export function explainSupposed(
-  { given, audience, scope }: Question & { readonly given: Supposed },
+  { given, audience, scope, ...others }: Question & { readonly given: Supposed },
   suppose: Suppose,
   policy: PolicySnapshot,
   nowMillis: number,
@@ -76,10 +89,31 @@ export function explainSupposed(
   try {
     const scopes = parseScope(scope);
     const identity = suppose(given, policy, nowMillis);
-    return explainDecision(identity, { audience, scopes }, policy, nowMillis);
+    const delegation = supposeDelegation(others, suppose, policy, nowMillis);
+    return explainDecision(identity, { audience, scopes, delegation }, policy, nowMillis);
   } catch (error) {
     return refusedBy(error);
   }
+}
+
+function supposeDelegation(
+  { subject, actor }: Pick<Question, 'subject' | 'actor'>,
+  suppose: Suppose,
+  policy: PolicySnapshot,
+  nowMillis: number,
+): Delegation | undefined {
+  if (subject === undefined) return undefined;
+  const about = suppose(subject.given, policy, nowMillis);
+  const { scope } = subject;
+  return {
+    ...(scope === undefined
+      ? { subject: about }
+      : {
+          subject: { ...about, credentialKind: 'own-token', claims: {} },
+          inherited: { scopes: parseScope(scope) ?? [] },
+        }),
+    ...(actor === undefined ? {} : { actor: suppose(actor, policy, nowMillis) }),
+  };
 }
 
 function refusedBy(error: unknown): Explanation {
@@ -95,7 +129,7 @@ const maxSuggestions = 200;
 
 function explainDecision(
   identity: IdentityFields,
-  asked: { readonly audience: string | undefined; readonly scopes: readonly string[] | undefined },
+  asked: AskedFor,
   policy: PolicySnapshot,
   nowMillis: number,
 ): Explanation {
@@ -106,6 +140,7 @@ function explainDecision(
     ...(decision.permit ? {} : { reason: decision.reason }),
     ...(detail === undefined ? {} : { detail }),
     identity,
+    ...(asked.delegation === undefined ? {} : { delegation: asked.delegation }),
     decision,
     grants: grantVerdicts(identity, decision, policy),
   };

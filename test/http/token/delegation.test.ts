@@ -1,6 +1,6 @@
 /** A client that comes with somebody else's subject token: what the token says of each, and what the audit keeps. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { postForm } from '../../support/house.ts';
+import { postForm, testAdminToken } from '../../support/house.ts';
 import { hashOf } from '../../support/story.ts';
 import { testNowSeconds } from '../../support/tokens.ts';
 import {
@@ -140,5 +140,42 @@ describe('a token of our own as subject token', () => {
     const claims = story.claimsOf(await story.hop(token, { client: agent, audience: 'vault' }));
     expect(claims).toMatchObject({ by: 'agent' });
     expect(claims).not.toHaveProperty('ns');
+  });
+});
+
+describe('explain', () => {
+  const ask = (question: object) =>
+    story.house.app.inject({
+      method: 'POST',
+      url: '/admin/v1/explain',
+      headers: { authorization: `Bearer ${testAdminToken}` },
+      payload: { spiffe_id: agent, request: { audience: 'vault', scope: 'read' }, ...question },
+    });
+
+  it('says of a supposed subject and actor what the exchange would', async () => {
+    const subject = { spiffe_id: user };
+    expect((await ask({ subject })).json()).toMatchObject({
+      outcome: 'permitted',
+      identity: { spiffe_id: agent },
+      subject: user,
+      actors: [agent],
+    });
+    expect((await ask({ subject, actor: { spiffe_id: tool } })).json()).toMatchObject({ actors: [tool] });
+    expect((await ask({ subject: { spiffe_id: tool } })).json()).toMatchObject({
+      outcome: 'refused',
+      reason: 'policy.delegation_not_permitted',
+      grants: [{ grant: 'agent-vault', contributes: false, failed: { check: 'grant.delegation' } }],
+    });
+    expect((await ask({ subject: { ...subject, scope: 'write' } })).json()).toMatchObject({
+      reason: 'policy.scope_beyond_subject',
+    });
+  });
+
+  it.each([
+    [{ actor: { spiffe_id: tool } }],
+    [{ subject: { issuer: 'cluster' } }],
+    [{ subject: { spiffe_id: user, issuer: 'cluster', claims: {} } }],
+  ])('refuses %j', async (question) => {
+    expect((await ask(question)).statusCode).toBe(400);
   });
 });
