@@ -6,6 +6,7 @@ import { type KeyLife, keyLifeProblems } from './core/key-life.ts';
 import { durationSchema } from './core/policy/document.ts';
 import { Secret } from './core/secret.ts';
 import { isTrustDomainName } from './core/spiffe-id.ts';
+import { readSpiffeEndpoint, type SpiffeEndpoint, SpiffeFilesRefused } from './spiffe-endpoint-files.ts';
 import { readTlsPair, type TlsFiles, type TlsPair, TlsPairMismatch } from './tls-files.ts';
 
 export interface Config {
@@ -30,6 +31,8 @@ export interface Config {
   readonly certificateHeader: (typeof certificateHeaders)[number] | undefined;
   /** Undefined: TLS ends at a proxy, or nowhere. */
   readonly tls: (TlsPair & { readonly files: TlsFiles }) | undefined;
+  /** Undefined: the bundle is served beside all else alone. */
+  readonly spiffeEndpoint: (SpiffeEndpoint & { readonly listen: Config['listen'] }) | undefined;
 }
 
 export class ConfigRefused extends Error {
@@ -48,17 +51,14 @@ const certificateHeaders = ['client-cert', 'xfcc', 'nginx', 'alb'] as const;
 const minAdminTokenLength = 32;
 const keyEncryptionKeyBytes = 32;
 
-const listenSchema = z
-  .string()
-  .default('127.0.0.1:8080')
-  .transform((text, context) => {
-    const match = /^(?:\[(?<v6>[0-9a-f:.]+)\]|(?<host>[^:[\]\s]+)):(?<port>\d{1,5})$/i.exec(text);
-    const port = Number(match?.groups?.port);
-    const host = match?.groups?.v6 ?? match?.groups?.host;
-    if (host !== undefined && port <= 65_535) return { host, port };
-    context.addIssue({ code: 'custom', message: 'is not host:port, such as 127.0.0.1:8080 or [::]:8080' });
-    return z.NEVER;
-  });
+const addressSchema = z.string().transform((text, context) => {
+  const match = /^(?:\[(?<v6>[0-9a-f:.]+)\]|(?<host>[^:[\]\s]+)):(?<port>\d{1,5})$/i.exec(text);
+  const port = Number(match?.groups?.port);
+  const host = match?.groups?.v6 ?? match?.groups?.host;
+  if (host !== undefined && port <= 65_535) return { host, port };
+  context.addIssue({ code: 'custom', message: 'is not host:port, such as 127.0.0.1:8080 or [::]:8080' });
+  return z.NEVER;
+});
 
 const issuerSchema = z
   .string()
@@ -122,7 +122,7 @@ const adminTokenSchema = z
 const environmentSchema = z.object({
   MINTMARK_ISSUER: issuerSchema,
   MINTMARK_TRUST_DOMAIN: trustDomainSchema,
-  MINTMARK_LISTEN: listenSchema,
+  MINTMARK_LISTEN: addressSchema.prefault('127.0.0.1:8080'),
   DATABASE_URL: urlSchema('postgres:', 'postgresql:'),
   MINTMARK_EXCHANGE_DATABASE_URL: urlSchema('postgres:', 'postgresql:'),
   REDIS_URL: urlSchema('redis:', 'rediss:'),
@@ -140,6 +140,10 @@ const environmentSchema = z.object({
     .optional(),
   MINTMARK_TLS_CERT: z.string().optional(),
   MINTMARK_TLS_KEY: z.string().optional(),
+  MINTMARK_SPIFFE_BUNDLE_LISTEN: addressSchema.optional(),
+  MINTMARK_SPIFFE_BUNDLE_CERT: z.string().optional(),
+  MINTMARK_SPIFFE_BUNDLE_KEY: z.string().optional(),
+  MINTMARK_SPIFFE_BUNDLE_ROOTS: z.string().optional(),
 });
 
 /** Names that may also be given as a file, by `…_FILE`. */
@@ -203,6 +207,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   };
   problems.push(...keyLifeProblems(keyLife));
   const tls = readTls(values.MINTMARK_TLS_CERT, values.MINTMARK_TLS_KEY, problems);
+  const spiffeEndpoint = readSpiffe(values, trustDomain, problems);
   if (problems.length > 0) throw new ConfigRefused(problems);
 
   return Object.freeze({
@@ -222,6 +227,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     trustedProxies: values.MINTMARK_TRUSTED_PROXIES,
     certificateHeader: values.MINTMARK_CLIENT_CERT_HEADER,
     tls,
+    spiffeEndpoint,
   });
 }
 
@@ -262,6 +268,35 @@ function readTls(
         ? 'MINTMARK_TLS_KEY: is not the key of the certificate in MINTMARK_TLS_CERT'
         : `MINTMARK_TLS_CERT and MINTMARK_TLS_KEY: cannot be read as files in PEM (${code})`,
     );
+    return undefined;
+  }
+}
+
+/** All four or none: without roots in the bundle nobody could authenticate the endpoint a second time. */
+function readSpiffe(
+  values: z.infer<typeof environmentSchema>,
+  trustDomain: string,
+  problems: string[],
+): Config['spiffeEndpoint'] {
+  const {
+    MINTMARK_SPIFFE_BUNDLE_LISTEN: listen,
+    MINTMARK_SPIFFE_BUNDLE_CERT: certificatePath,
+    MINTMARK_SPIFFE_BUNDLE_KEY: keyPath,
+    MINTMARK_SPIFFE_BUNDLE_ROOTS: rootsPath,
+  } = values;
+  if (!listen && !certificatePath && !keyPath && !rootsPath) return undefined;
+  if (!listen || !certificatePath || !keyPath || !rootsPath) {
+    problems.push('MINTMARK_SPIFFE_BUNDLE_LISTEN, …_CERT, …_KEY and …_ROOTS: give all four or none');
+    return undefined;
+  }
+  try {
+    return { ...readSpiffeEndpoint({ certificatePath, keyPath }, rootsPath, trustDomain), listen };
+  } catch (error) {
+    const why =
+      error instanceof TlsPairMismatch || error instanceof SpiffeFilesRefused
+        ? error.message
+        : `cannot be read as files in PEM (${error instanceof Error && 'code' in error ? error.code : 'error'})`;
+    problems.push(`MINTMARK_SPIFFE_BUNDLE_CERT, …_KEY and …_ROOTS: ${why}`);
     return undefined;
   }
 }

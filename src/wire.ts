@@ -30,6 +30,7 @@ import { describeProblem } from './core/policy/refused.ts';
 import type { Clock } from './core/ports.ts';
 import { createRefusalCap } from './core/refusal-cap.ts';
 import { replayAttempts } from './core/replay.ts';
+import { type BundleRoots, refreshHintSeconds, spiffeBundle } from './core/spiffe-bundle.ts';
 import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { createCheckUnsavedIssuer } from './credentials/check-unsaved-issuer.ts';
 import { openKeySets } from './credentials/jwks.ts';
@@ -46,6 +47,7 @@ import { buildApp } from './http/app.ts';
 import type { ReadinessCheck } from './http/dependencies.ts';
 import { serverTlsOptions } from './http/server-tls.ts';
 import { applyPolicyFile } from './policy-file.ts';
+import { openSpiffeEndpoint } from './spiffe-endpoint.ts';
 import {
   adminTokenOf,
   keyEncryptionKeyOf,
@@ -103,17 +105,25 @@ async function assemble(
   const keyEncryptionKey = await keyEncryptionKeyOf(config, dataDir);
   const lastKnown = await openLastKnownState(config, stores, keyEncryptionKey, clock, logger);
   let algorithms: readonly TokenAlgorithm[] = ['ES256'];
+  let svidAlgorithms: readonly TokenAlgorithm[] = [];
+  const ringOptions = { keyEncryptionKey, clock, life: config.keyLife };
   const keyRing = await openSoftwareKeys({
-    keyStore: lastKnown?.keys ?? stores.keys,
-    readAt: lastKnown?.keysReadAt,
-    keyEncryptionKey,
-    clock,
-    life: config.keyLife,
+    ...ringOptions,
+    keyStore: lastKnown?.keys.store ?? stores.keys,
+    readAt: lastKnown?.keys.readAt,
     algorithms: () => algorithms,
   });
-  closers.push(
-    every(keyRefreshMillis, () => keyRing.refresh(), logger, 'signing keys could not be refreshed'),
-  );
+  const svidKeyRing = await openSoftwareKeys({
+    ...ringOptions,
+    format: 'jwt-svid',
+    keyStore: lastKnown?.svidKeys.store ?? stores.svidKeys,
+    readAt: lastKnown?.svidKeys.readAt,
+    algorithms: () => svidAlgorithms,
+  });
+  const refreshKeys = async () => {
+    await Promise.all([keyRing.refresh(), svidKeyRing.refresh()]);
+  };
+  closers.push(every(keyRefreshMillis, refreshKeys, logger, 'signing keys could not be refreshed'));
 
   // Shared by all replicas where there are several; an embedded installation keeps other issuers' keys in its folder.
   const keyCache = dataDir
@@ -143,7 +153,8 @@ async function assemble(
     onProblem: (error) => logger.error({ err: error }, 'the stored policy was not taken; the last one stays'),
     onSnapshot: (snapshot) => {
       keySets.prepare(snapshot);
-      algorithms = algorithmsOf(snapshot);
+      algorithms = algorithmsOf(snapshot, 'access_token');
+      svidAlgorithms = algorithmsOf(snapshot, 'jwt-svid');
       warnOfOldKeys(snapshot);
     },
   });
@@ -154,7 +165,7 @@ async function assemble(
     closers.push(await applyPolicyFile(file));
     for (const warning of policyBook.current().warnings) logger.warn(`policy: ${describeProblem(warning)}`);
   }
-  await keyRing.refresh(); // the policy may name algorithms that have no key yet
+  await refreshKeys(); // the policy may name algorithms that have no key yet
   closers.push(policyBook.watch({ pollMillis: policyPollMillis }));
   const lookAtKeyAges = async () => warnOfOldKeys(policyBook.current());
   closers.push(every(keyAgeMillis, lookAtKeyAges, logger, 'the ages of keys could not be looked at'));
@@ -191,9 +202,18 @@ async function assemble(
     verifySubject: createVerifySubject({ issuer: config.issuer, verify, verifyOwnToken }),
     replayGuard: redis?.replayGuard ?? stores.replayGuard,
     keyRing,
+    svidKeyRing,
     audit,
     refusalCap,
   });
+
+  const bundleWith = (roots?: BundleRoots) =>
+    spiffeBundle(svidKeyRing, refreshHintSeconds(config.keyLife), roots);
+  const { spiffeEndpoint: endpoint, trustDomain } = config;
+  const spiffeEndpoint =
+    endpoint &&
+    (await openSpiffeEndpoint({ endpoint, trustDomain, bundleWith, pollMillis: tlsPollMillis, logger }));
+  if (spiffeEndpoint) closers.push(spiffeEndpoint.close);
 
   let isDraining = false;
   const app = await buildApp(
@@ -216,6 +236,7 @@ async function assemble(
       replayAttempts,
       explain: createExplain(createVerifyWithoutCalls(verifierOptions), createSuppose(config)),
       keyRing,
+      spiffeBundle: spiffeEndpoint?.bundle ?? (() => bundleWith()),
       policyBook,
       policyHistory: stores.policyHistory,
       readPolicyText,

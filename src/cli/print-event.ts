@@ -30,6 +30,7 @@ export const eventSchema = z.object({
   audience: text,
   resource: text,
   requested_scopes: z.array(z.string()).optional(),
+  requested_format: text,
   requested_claims: z.array(z.string()).optional(),
   scopes: z.array(z.string()).optional(),
   grants: z.array(z.string()).optional(),
@@ -124,8 +125,9 @@ function describeClaims(claims: NonNullable<ShownEvent['claims']>): string {
 }
 
 function askedFor(event: ShownEvent): string {
-  const { audience, requested_scopes: scopes, requested_claims: claims } = event;
-  const target = audience ?? 'the default target';
+  const { audience, requested_scopes: scopes, requested_format: format, requested_claims: claims } = event;
+  const token = format === 'jwt-svid' ? 'a JWT-SVID for ' : '';
+  const target = `${token}${audience ?? 'the default target'}`;
   const scoped = scopes === undefined ? target : `${target} with scope ${scopes.join(' ') || '(none)'}`;
   return claims === undefined ? scoped : `${scoped}, adding ${claims.join(' ')}`;
 }

@@ -24,6 +24,8 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'request.client_assertion_missing':
     'a token of our own, or an actor token, came without a client assertion that says who sends it',
   'request.actor_is_subject': 'the actor token is the subject’s own: nobody acts for themselves',
+  'request.svid_with_scope': 'a JWT-SVID was asked for with scopes, and carries none',
+  'request.svid_not_bound': 'a JWT-SVID was asked for with a DPoP proof, and is bound to no key',
   'request.certificate_header_untrusted':
     'a client certificate’s header came from an address that is none of the trusted proxies',
   'request.certificate_header_repeated': 'a header with a client certificate was there more than once',
@@ -97,6 +99,11 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'policy.unknown_resource': 'no Resource document has the audience that was asked for',
   'policy.no_grant': 'no grant on that resource is for this identity',
   'policy.no_default_target': 'no target was named, and the identity’s grants do not name one default',
+  'policy.token_format_not_permitted': 'the Resource’s tokenFormats do not hold the format asked for',
+  'policy.svid_for_another':
+    'a JWT-SVID was asked for with a subject token of somebody else or of our own, and is only for the caller itself',
+  'policy.foreign_trust_domain':
+    'a JWT-SVID was asked for by a workload of another trust domain, which must be given it there',
   'policy.scope_not_permitted': 'a scope was asked for that no grant permits',
   'policy.claims_conflict':
     'the grants that apply give one claim different values, or copy one that is ambiguous',

@@ -38,6 +38,7 @@ export function noteRequest(event: AuditEvent, request: TokenRequest): void {
   if (actorToken !== undefined) event.actorTokenHash = hashOfCredential(actorToken);
   if (request.audience !== undefined) event.audience = clip(request.audience, maxAudienceLength + 1);
   if (request.scopes !== undefined) event.requestedScopes = request.scopes;
+  if (request.requestedFormat !== undefined) event.requestedFormat = request.requestedFormat;
   if (request.additionalClaims !== undefined) event.requestedClaims = Object.keys(request.additionalClaims);
 }
 

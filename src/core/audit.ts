@@ -1,6 +1,7 @@
 /** The record of one attempt: who asked for what, what was decided and why. Never holds a token. */
 import type { Lane } from './error.ts';
 import type { JsonObject } from './json.ts';
+import type { TokenFormat } from './token-format.ts';
 
 /** One thing that was looked at on the way to a decision. */
 export interface Check {
@@ -40,6 +41,8 @@ export interface AuditEvent {
   audience?: string;
   resource?: string;
   requestedScopes?: readonly string[];
+  /** Where the caller said which. */
+  requestedFormat?: TokenFormat;
   /** The names of the claims that the caller asked for, never their values. */
   requestedClaims?: readonly string[];
   scopes?: readonly string[];

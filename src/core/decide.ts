@@ -20,12 +20,14 @@ import {
   subjectClaims,
 } from './delegation.ts';
 import type { Reason } from './error.ts';
+import { findFormat } from './format-finding.ts';
 import { applying, findingsOf } from './grant-findings.ts';
 import type { IdentityFields } from './identity.ts';
 import type { JsonObject } from './json.ts';
 import { issuerNameOf } from './match.ts';
 import type { Grant, PolicySnapshot, Resource } from './policy/snapshot.ts';
 import type { SpiffeId } from './spiffe-id.ts';
+import type { TokenFormat } from './token-format.ts';
 
 /** What of a request the policy decides on. */
 export interface AskedFor {
@@ -34,6 +36,8 @@ export interface AskedFor {
   readonly additionalClaims?: JsonObject | undefined;
   /** Where the identity does not simply ask for itself. */
   readonly delegation?: Delegation | undefined;
+  /** undefined asks for an access token. */
+  readonly requestedFormat?: TokenFormat | undefined;
 }
 
 export type Decision =
@@ -108,12 +112,17 @@ function decideAsInForce(
     );
   }
 
-  const trace = grantChecks(identity, request, findings, nowMillis);
+  const format = findFormat(identity, request, resource, policy);
+  const trace = [...grantChecks(identity, request, findings, nowMillis), ...format.checks];
+  if (format.reason !== undefined) return refused(format.reason, trace);
   const permitted = new Set(matching.flatMap((grant) => [...grant.scopes]));
   const inherited = delegation?.inherited;
-  const defaults = matching
-    .flatMap((grant) => grant.defaultScopes)
-    .filter((scope) => inherited?.scopes.includes(scope) ?? true);
+  const defaults =
+    request.requestedFormat === 'jwt-svid'
+      ? []
+      : matching
+          .flatMap((grant) => grant.defaultScopes)
+          .filter((scope) => inherited?.scopes.includes(scope) ?? true);
   const scopes = [...new Set(request.scopes ?? defaults)];
   const scopeCheck = checkScopes(scopes, permitted);
   if (!scopeCheck.ok) {

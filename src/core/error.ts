@@ -30,6 +30,7 @@ interface Entry {
 }
 
 const claimSentence = 'The request asks for a claim, or for a value of one, that is not accepted.';
+const formatSentence = 'A token of the requested type cannot be given for this request.';
 
 export const reasons = {
   'request.malformed': { code: 'invalid_request' },
@@ -76,6 +77,14 @@ export const reasons = {
   },
   'request.client_assertion_missing': { code: 'invalid_client' },
   'request.actor_is_subject': { code: 'invalid_request' },
+  'request.svid_with_scope': {
+    code: 'invalid_scope',
+    sentence: 'A JWT-SVID carries no scope; ask for it without one.',
+  },
+  'request.svid_not_bound': {
+    code: 'invalid_request',
+    sentence: 'A JWT-SVID is bound to no key; ask for it without a DPoP proof.',
+  },
   'request.certificate_header_untrusted': {
     code: 'invalid_request',
     sentence: 'A header that says what certificate a client has is accepted from trusted proxies only.',
@@ -146,6 +155,10 @@ export const reasons = {
     sentence: 'The request names no target, and there is not exactly one default for this caller.',
   },
   'policy.scope_not_permitted': { code: 'invalid_scope' },
+  // RFC 8693 §2.2.2.
+  'policy.token_format_not_permitted': { code: 'invalid_request', sentence: formatSentence },
+  'policy.svid_for_another': { code: 'invalid_request', sentence: formatSentence },
+  'policy.foreign_trust_domain': { code: 'invalid_request', sentence: formatSentence },
   // What the policy adds is the policy's fault, not the caller's.
   'policy.claims_conflict': { code: 'server_error' },
   'policy.claims_too_large': { code: 'server_error' },

@@ -13,6 +13,7 @@ import { type CallerParts, proveCaller } from './caller.ts';
 import { decide } from './decide.ts';
 import { OAuthError, refuse } from './error.ts';
 import type { Identity } from './identity.ts';
+import { mintJwtSvid } from './jwt-svid.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
 import type { AuditSink, Clock, KeyRing, ReplayGuard } from './ports.ts';
 import type { RefusalCap } from './refusal-cap.ts';
@@ -23,6 +24,8 @@ export interface ExchangeParts extends CallerParts {
   readonly policy: () => PolicySnapshot;
   readonly replayGuard: ReplayGuard;
   readonly keyRing: KeyRing;
+  /** Its keys sign JWT-SVIDs and nothing else. */
+  readonly svidKeyRing: KeyRing;
   readonly audit: AuditSink;
   readonly refusalCap: RefusalCap;
 }
@@ -61,18 +64,23 @@ export function createExchange(parts: ExchangeParts): Exchange {
       if (!decision.permit) return refuse(decision.reason);
 
       // 5. Token out.
-      const token = await mintAccessToken(parts.keyRing.signer(decision.resource.signingAlgorithm), {
+      const { signingAlgorithm, audience, extraAudiences } = decision.resource;
+      const order = {
         issuer: parts.issuer,
         subject: decision.subject,
         clientId: identity.spiffeId,
         act: decision.act,
-        audience: decision.resource.audience,
-        extraAudiences: decision.resource.extraAudiences,
+        audience,
+        extraAudiences,
         scopes: decision.scopes,
         lifetimeSeconds: decision.lifetimeSeconds,
         addedClaims: decision.claims,
         nowMillis,
-      });
+      };
+      const token =
+        request.requestedFormat === 'jwt-svid'
+          ? await mintJwtSvid(parts.svidKeyRing.signer(signingAlgorithm), order)
+          : await mintAccessToken(parts.keyRing.signer(signingAlgorithm), order);
       noteToken(event, token);
       return token;
     } catch (error) {

@@ -10,6 +10,7 @@ import { suggest } from './policy/nearest-word.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
 import { parseScope } from './scope.ts';
 import type { Suppose, Supposed } from './supposed.ts';
+import type { TokenFormat } from './token-format.ts';
 
 /**
  * As `Verify`, but undefined where the platform would have to be asked, which only an exchange does. The result is typed
@@ -38,6 +39,8 @@ export interface Question {
   readonly audience?: string | undefined;
   /** As a request writes them: divided by spaces. */
   readonly scope?: string | undefined;
+  /** undefined asks for an access token. */
+  readonly tokenFormat?: TokenFormat | undefined;
 }
 
 /** What became of one grant, and the first thing that failed. */
@@ -72,7 +75,9 @@ export function createExplain(verify: VerifyWithoutCalls, suppose: Suppose): Exp
       const identity = await verify(given.credential, policy, nowMillis);
       if (identity === undefined) return { outcome: 'unchecked', detail: onlyAnExchange, grants: [] };
       const delegation = supposeDelegation(asked, suppose, policy, nowMillis);
-      return explainDecision(identity, { audience: asked.audience, scopes, delegation }, policy, nowMillis);
+      const { audience, tokenFormat } = asked;
+      const request = { audience, scopes, requestedFormat: tokenFormat, delegation };
+      return explainDecision(identity, request, policy, nowMillis);
     } catch (error) {
       return refusedBy(error);
     }
@@ -81,7 +86,7 @@ export function createExplain(verify: VerifyWithoutCalls, suppose: Suppose): Exp
 
 /** The same for what is only supposed: at once, and without a server. */
 export function explainSupposed(
-  { given, audience, scope, ...others }: Question & { readonly given: Supposed },
+  { given, audience, scope, tokenFormat, ...others }: Question & { readonly given: Supposed },
   suppose: Suppose,
   policy: PolicySnapshot,
   nowMillis: number,
@@ -90,7 +95,8 @@ export function explainSupposed(
     const scopes = parseScope(scope);
     const identity = suppose(given, policy, nowMillis);
     const delegation = supposeDelegation(others, suppose, policy, nowMillis);
-    return explainDecision(identity, { audience, scopes, delegation }, policy, nowMillis);
+    const request = { audience, scopes, requestedFormat: tokenFormat, delegation };
+    return explainDecision(identity, request, policy, nowMillis);
   } catch (error) {
     return refusedBy(error);
   }

@@ -1,6 +1,7 @@
 /** What a caller asks for, after its form, header or JSON was read; the same for every endpoint and lane. */
 import type { Credential } from './credential.ts';
 import type { JsonObject } from './json.ts';
+import type { TokenFormat } from './token-format.ts';
 
 export interface TokenRequest {
   /** The credential that says who is asking. */
@@ -16,6 +17,8 @@ export interface TokenRequest {
   readonly scopes: readonly string[] | undefined;
   /** Claims that the token shall carry besides; never empty. */
   readonly additionalClaims?: JsonObject | undefined;
+  /** undefined asks for an access token. */
+  readonly requestedFormat?: TokenFormat | undefined;
   /** Whether the answer carries `issued_token_type` (RFC 8693 §2.2.1). */
   readonly isTokenExchange: boolean;
 }

@@ -18,6 +18,7 @@ import { healthRoutes } from './health-routes.ts';
 import { metricsRoutes } from './metrics-routes.ts';
 import { openapi } from './openapi.ts';
 import { serverTlsOptions } from './server-tls.ts';
+import { spiffeBundleRoute } from './spiffe-bundle-route.ts';
 import { readJsonStrictly } from './strict-json-body.ts';
 import { bodyLimitBytes, tokenRoutes } from './token-routes.ts';
 
@@ -75,6 +76,7 @@ export async function buildApp(
   await app.register(healthRoutes, dependencies);
   await app.register(metricsRoutes, dependencies);
   await app.register(discoveryRoutes, dependencies);
+  await app.register(spiffeBundleRoute, dependencies);
   await app.register(tokenRoutes, dependencies);
   await app.register(adminMetadataRoutes, dependencies);
   await app.register(adminRoutes, { ...dependencies, prefix: '/admin/v1' });

@@ -9,6 +9,7 @@ import type { PolicySource } from '../core/policy/source.ts';
 import type { AuditLog, AuditSink, Clock, PolicyHistory, TurningKeyRing, Verify } from '../core/ports.ts';
 import type { RefusalCap } from '../core/refusal-cap.ts';
 import type { ReplayAttempts } from '../core/replay.ts';
+import type { SpiffeBundle } from '../core/spiffe-bundle.ts';
 import type { Authenticate } from './admin/admin-caller.ts';
 import type { CertificateSources } from './forwarded-certificate.ts';
 import type { ServerTls } from './server-tls.ts';
@@ -45,6 +46,8 @@ export interface HttpDependencies {
   readonly explain: Explain;
   readonly replayAttempts: ReplayAttempts;
   readonly keyRing: TurningKeyRing;
+  /** Of our own trust domain, as it is now. */
+  readonly spiffeBundle: () => SpiffeBundle;
   readonly policyBook: PolicyBook;
   readonly policyHistory: PolicyHistory;
   readonly readPolicyText: (text: string, options: { managedBy: 'rest' }) => readonly PolicySource[];

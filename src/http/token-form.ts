@@ -6,6 +6,7 @@ import { type Lane, refuse } from '../core/error.ts';
 import type { TokenRequest } from '../core/request.ts';
 import { parseScope } from '../core/scope.ts';
 import { Secret } from '../core/secret.ts';
+import type { TokenFormat } from '../core/token-format.ts';
 
 const assertionTypes: ReadonlyMap<string, DeclaredType> = new Map([
   ['urn:ietf:params:oauth:client-assertion-type:jwt-bearer', 'jwt'], // RFC 7523 §2.2
@@ -14,9 +15,15 @@ const assertionTypes: ReadonlyMap<string, DeclaredType> = new Map([
 
 const tokenType = (name: string) => `urn:ietf:params:oauth:token-type:${name}`;
 export const accessTokenType = tokenType('access_token');
+export const jwtTokenType = tokenType('jwt');
+
+const formatByRequestedType: ReadonlyMap<string, TokenFormat> = new Map([
+  [accessTokenType, 'access_token'],
+  [jwtTokenType, 'jwt-svid'],
+]);
 
 const subjectTokenTypes: ReadonlyMap<string, DeclaredType> = new Map([
-  [tokenType('jwt'), 'jwt'],
+  [jwtTokenType, 'jwt'],
   [tokenType('id_token'), 'jwt'],
   [accessTokenType, 'jwt'],
   [tokenType('jwt_spiffe'), 'jwt-svid'],
@@ -118,7 +125,7 @@ export function readTokenForm(
 
     case grantTypes.tokenExchange: {
       const requested = parameter('requested_token_type');
-      if (requested !== undefined && requested !== accessTokenType) refuse('request.token_type_unsupported');
+      const requestedFormat = requested === undefined ? undefined : readFormat(requested);
       return {
         ...asked,
         credential: credential(
@@ -128,6 +135,7 @@ export function readTokenForm(
         ),
         actorToken: readActorToken(),
         clientAssertion: readOptionalClientAssertion(),
+        requestedFormat,
         isTokenExchange: true,
       };
     }
@@ -135,6 +143,10 @@ export function readTokenForm(
     default:
       return refuse('request.grant_type_unsupported');
   }
+}
+
+function readFormat(requested: string): TokenFormat {
+  return formatByRequestedType.get(requested) ?? refuse('request.token_type_unsupported');
 }
 
 /** RFC 6749 §3.2; `audience` and `resource` are looked at as the target. */

@@ -21,6 +21,10 @@ export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { e
     const remember = () => {
       const asked = read();
       isTokenExchange = asked.isTokenExchange;
+      // Its holder would believe the token bound, and it is not.
+      if (asked.requestedFormat === 'jwt-svid' && request.headers.dpop !== undefined) {
+        refuse('request.svid_not_bound');
+      }
       return asked;
     };
     try {

@@ -197,6 +197,42 @@ describeSql('key ring over the key store', (backend) => {
     }
   });
 
+  test('keys of access tokens and of JWT-SVIDs never open in each other’s place', async () => {
+    const ring = await open();
+    const svidRing = await openSoftwareKeys({
+      keyStore: backend.stores.svidKeys,
+      keyEncryptionKey,
+      format: 'jwt-svid',
+      clock: backend.clock,
+      life: testKeyLife,
+      algorithms: () => algorithms,
+    });
+    expect(svidRing.publicKeys()).toHaveLength(2);
+    const kids = new Set(ring.publicKeys().map(({ kid }) => kid));
+    expect(svidRing.publicKeys().filter(({ kid }) => kids.has(kid))).toEqual([]);
+    const columns = 'kid, algorithm, state, public_jwk, wrapped_private_key, created_at, activates_at';
+    const move = (from: string, to: string) =>
+      select(
+        backend.database,
+        `insert into ${to} (${columns}) select ${columns} from ${from}
+          where state = 'next' and kid not in (select kid from ${to})`,
+      );
+    await move('signing_keys', 'jwt_svid_keys');
+    await expect(svidRing.refresh()).rejects.toThrow('does not decrypt');
+    await move('jwt_svid_keys', 'signing_keys');
+    await expect(ring.refresh()).rejects.toThrow('does not decrypt');
+  });
+
+  test('a ring that nobody needs makes no keys, until somebody does', async () => {
+    algorithms = [];
+    const ring = await open(backend.stores.svidKeys);
+    expect([ring.publicKeys(), await backend.stores.svidKeys.list()]).toEqual([[], []]);
+    expect(() => ring.signer()).toThrow(expect.objectContaining({ reason: 'server.signer_unavailable' }));
+    algorithms = ['ES256'];
+    await ring.refresh();
+    expect(ring.publicKeys()).toHaveLength(2);
+  });
+
   async function attackersKey(): Promise<StoredKey> {
     const made: StoredKey[] = [];
     const keyStore: KeyStore = {

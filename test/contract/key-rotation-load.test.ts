@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { expect, test } from 'vitest';
 import { openSoftwareKeys } from '../../src/adapters/software-keys/open.ts';
+import { mintJwtSvid } from '../../src/core/jwt-svid.ts';
 import type { KeyLife } from '../../src/core/key-life.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { parseSpiffeId } from '../../src/core/spiffe-id.ts';
@@ -18,16 +19,20 @@ const cacheMillis = 1000;
 const loadMillis = 12_000;
 
 describeSql('rotation under load', (backend, name) => {
-  test('every token of two replicas verifies at once', async () => {
+  test.each([
+    { format: 'access_token', algorithms: ['ES256', 'EdDSA'], typ: 'at+jwt', mint: mintAccessToken },
+    { format: 'jwt-svid', algorithms: ['ES256', 'ES384'], typ: 'JWT', mint: mintJwtSvid },
+  ] as const)('every $format of two replicas verifies at once', async ({ format, algorithms, typ, mint }) => {
     const keyEncryptionKey = new Secret<Uint8Array>(randomBytes(32));
     const rings = await Promise.all(
-      [backend.stores, backend.replica()].map(({ keys }) =>
+      [backend.stores, backend.replica()].map(({ keys, svidKeys }) =>
         openSoftwareKeys({
-          keyStore: keys,
+          keyStore: format === 'jwt-svid' ? svidKeys : keys,
+          format,
           keyEncryptionKey,
           clock: wallClock,
           life,
-          algorithms: () => ['ES256', 'EdDSA'],
+          algorithms: () => algorithms,
         }),
       ),
     );
@@ -57,7 +62,7 @@ describeSql('rotation under load', (backend, name) => {
       while (wallClock.now() < endsAt) {
         const ring = rings[verified % rings.length];
         if (ring === undefined) throw new Error('no ring');
-        const { accessToken, kid } = await mintAccessToken(ring.signer(verified % 3 ? 'ES256' : 'EdDSA'), {
+        const { accessToken, kid } = await mint(ring.signer(algorithms[verified % 3 ? 0 : 1]), {
           issuer: 'https://sts.test',
           subject,
           audience: 'load',
@@ -67,7 +72,7 @@ describeSql('rotation under load', (backend, name) => {
           lifetimeSeconds: 600,
           nowMillis: wallClock.now(),
         });
-        await jwtVerify(accessToken.reveal(), keySet, { audience: 'load', typ: 'at+jwt' });
+        await jwtVerify(accessToken.reveal(), keySet, { audience: 'load', typ });
         kids.add(kid);
         verified++;
         await sleep(1);
@@ -76,7 +81,7 @@ describeSql('rotation under load', (backend, name) => {
       clearInterval(timer);
       await new Promise((resolve) => server.close(resolve));
     }
-    process.stdout.write(`${name}: ${verified} tokens verified under ${kids.size} keys, none failed\n`);
+    process.stdout.write(`${name}: ${verified} ${format}s verified under ${kids.size} keys, none failed\n`);
     expect(verified).toBeGreaterThan(1000);
     expect(kids.size).toBeGreaterThanOrEqual(8);
   });

@@ -78,6 +78,12 @@ export async function openSignedRequestExchange(options: {
     verify,
     verifySubject: async (...presented) => ({ identity: await verify(...presented) }),
     replayGuard: stores.replayGuard,
+    svidKeyRing: {
+      signer: () => {
+        throw new Error('no JWT-SVIDs here');
+      },
+      publicKeys: () => [],
+    },
     keyRing: await openSoftwareKeys({
       keyStore: stores.keys,
       keyEncryptionKey,

@@ -83,6 +83,7 @@ function house(broken: Partial<ExchangeParts> = {}) {
     verifySubject: async (...presented) => ({ identity: await verify(...presented) }),
     replayGuard: { claim: async () => true },
     keyRing: { signer: () => signer, publicKeys: () => [] },
+    svidKeyRing: { signer: () => signer, publicKeys: () => [] },
     audit: {
       append: async (event) => {
         events.push(event);

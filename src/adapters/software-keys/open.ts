@@ -13,6 +13,7 @@ import {
 } from '../../core/key-plan.ts';
 import type { Clock, KeyStore, PublicJwk, Signer, StoredKey, TurningKeyRing } from '../../core/ports.ts';
 import type { Secret } from '../../core/secret.ts';
+import type { TokenFormat } from '../../core/token-format.ts';
 import { makePrivateKey, toPublicJwk, toSigner } from './key-pair.ts';
 import { requireKeyEncryptionKey, unwrap, wrap } from './wrap.ts';
 
@@ -20,6 +21,8 @@ export interface SoftwareKeysConfig {
   readonly keyStore: KeyStore;
   /** 32 bytes. */
   readonly keyEncryptionKey: Secret<Uint8Array>;
+  /** What these keys sign; access tokens by default. */
+  readonly format?: TokenFormat | undefined;
   readonly clock: Clock;
   readonly life: KeyLife;
   /** What the policy in force asks for; each has keys after the next refresh. */
@@ -41,7 +44,7 @@ type Replan = (keys: readonly StoredKey[], nowMillis: number) => readonly Stored
  * stored key does not decrypt. A failed `refresh` leaves the ring as it was: it goes on with the plan that it knows.
  */
 export async function openSoftwareKeys(config: SoftwareKeysConfig): Promise<TurningKeyRing> {
-  const { keyStore, keyEncryptionKey, clock, life, algorithms, readAt = clock.now } = config;
+  const { keyStore, keyEncryptionKey, format, clock, life, algorithms, readAt = clock.now } = config;
   requireKeyEncryptionKey(keyEncryptionKey);
   let opened: readonly OpenedKey[] = [];
   let refreshedAt = clock.now();
@@ -63,7 +66,7 @@ export async function openSoftwareKeys(config: SoftwareKeysConfig): Promise<Turn
     const first = plan(stored);
     if (first.missing.length > 0 || !isSame(first.keys, stored)) {
       const made = await Promise.all(
-        first.missing.map(({ algorithm }) => generate(algorithm, keyEncryptionKey, nowMillis)),
+        first.missing.map(({ algorithm }) => generate(algorithm, keyEncryptionKey, format, nowMillis)),
       );
       const change = keyStore.change((keys) => {
         const { keys: planned, missing } = plan(keys);
@@ -75,7 +78,7 @@ export async function openSoftwareKeys(config: SoftwareKeysConfig): Promise<Turn
         return stored;
       });
     }
-    opened = open(stored, opened, keyEncryptionKey);
+    opened = open(stored, opened, keyEncryptionKey, format);
     refreshedAt = Math.min(readAt(), nowMillis);
   }
 
@@ -123,6 +126,7 @@ function open(
   stored: readonly StoredKey[],
   before: readonly OpenedKey[],
   kek: Secret<Uint8Array>,
+  format: TokenFormat | undefined,
 ): readonly OpenedKey[] {
   return stored.map((key) => {
     const { kid, algorithm } = key;
@@ -133,7 +137,7 @@ function open(
         Buffer.compare(other.stored.wrappedPrivateKey, key.wrappedPrivateKey) === 0,
     );
     if (known !== undefined) return { ...known, stored: key };
-    const privateKey = unwrap(key.wrappedPrivateKey, kek, key);
+    const privateKey = unwrap(key.wrappedPrivateKey, kek, { kid, algorithm, format });
     const publicJwk = toPublicJwk(privateKey, algorithm);
     if (publicJwk.kid !== kid) throw new Error(`signing key ${kid} is stored under another key's id`);
     const signer = toSigner(kid, privateKey, algorithm);
@@ -144,6 +148,7 @@ function open(
 async function generate(
   algorithm: TokenAlgorithm,
   kek: Secret<Uint8Array>,
+  format: TokenFormat | undefined,
   nowMillis: number,
 ): Promise<StoredKey> {
   const privateKey = await makePrivateKey(algorithm);
@@ -154,7 +159,7 @@ async function generate(
     algorithm,
     state: 'next',
     publicJwk,
-    wrappedPrivateKey: wrap(privateKey, kek, { kid, algorithm }),
+    wrappedPrivateKey: wrap(privateKey, kek, { kid, algorithm, format }),
     createdAt: nowMillis,
     activatesAt: nowMillis,
   };

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { TokenAlgorithm } from '../algorithm.ts';
 import type { Json } from '../json.ts';
+import type { TokenFormat } from '../token-format.ts';
 
 export const apiVersion = 'mintmark/v1';
 
@@ -117,7 +118,11 @@ const resourceSpecSchema = z.strictObject({
   signingAlg: z
     .enum(['ES256', 'RS256', 'PS256', 'ES384', 'EdDSA'] satisfies TokenAlgorithm[])
     .default('ES256'),
-  tokenFormats: z.array(z.literal('access_token')).length(1).default(['access_token']),
+  tokenFormats: z
+    .array(z.enum(['access_token', 'jwt-svid'] satisfies TokenFormat[]))
+    .min(1)
+    .max(2)
+    .default(['access_token']),
   proof: z.literal('none').default('none'),
 });
 

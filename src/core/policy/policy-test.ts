@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { reasons } from '../error.ts';
 import type { JsonObject } from '../json.ts';
+import { tokenFormats } from '../token-format.ts';
 import { readDocument } from './check.ts';
 import { apiVersion, durationSchema, metadataSchema } from './document.ts';
 import { quote, suggest } from './nearest-word.ts';
@@ -82,7 +83,13 @@ const expectSchema = z
 const caseSchema = z.strictObject({
   name: z.string().min(1).max(256).optional(),
   given: givenSchema,
-  request: z.strictObject({ audience: z.string().optional(), scope: z.string().optional() }).default({}),
+  request: z
+    .strictObject({
+      audience: z.string().optional(),
+      scope: z.string().optional(),
+      tokenFormat: z.enum(tokenFormats).optional(),
+    })
+    .default({}),
   at: z.iso.datetime({ offset: true }).optional(),
   expect: expectSchema,
 });

@@ -5,6 +5,7 @@ import { adminAudience, adminResourceName } from './admin-resource.ts';
 import type { Checked } from './check.ts';
 import type { ResourceDocument } from './document.ts';
 import { type Problems, placeOf } from './problems.ts';
+import type { FieldProblem } from './schema-sentences.ts';
 import type { PolicyContext, Resource } from './snapshot.ts';
 import type { PolicySource } from './source.ts';
 
@@ -24,7 +25,7 @@ export function compileResources(
   const byAudience = new Map<string, PolicySource>();
   return checked.map(({ source, document }) => {
     const { name } = document.metadata;
-    const { audience, extraAudiences, scopes, tokenLifetime, signingAlg } = document.spec;
+    const { audience, extraAudiences, scopes, tokenLifetime, signingAlg, tokenFormats } = document.spec;
     if (name === adminResourceName) {
       problems.add(source, ['metadata', 'name'], `${adminResourceName} is built in: choose another name`);
     }
@@ -52,6 +53,9 @@ export function compileResources(
     if (tokenLifetime > maxLifetimeSeconds) {
       problems.add(source, ['spec', 'tokenLifetime'], 'must be at most 24h');
     }
+    for (const { path, message } of svidProblems(document.spec)) {
+      problems.add(source, ['spec', ...path], message);
+    }
     return {
       name,
       audience,
@@ -59,6 +63,25 @@ export function compileResources(
       scopes: new Set(scopes),
       tokenLifetimeSeconds: tokenLifetime,
       signingAlgorithm: signingAlg,
+      tokenFormats: new Set(tokenFormats),
     };
   });
+}
+
+/** What a JWT-SVID can never be. */
+function svidProblems({
+  tokenFormats,
+  signingAlg,
+  extraAudiences,
+}: ResourceDocument['spec']): FieldProblem[] {
+  if (!tokenFormats.includes('jwt-svid')) return [];
+  return [
+    // JWT-SVID §2.1
+    ...(signingAlg === 'EdDSA'
+      ? [{ path: ['signingAlg'], message: 'a JWT-SVID is never signed with EdDSA: choose ES256' }]
+      : []),
+    ...(extraAudiences.length > 0
+      ? [{ path: ['extraAudiences'], message: 'a JWT-SVID has one audience: leave this, or jwt-svid, out' }]
+      : []),
+  ];
 }

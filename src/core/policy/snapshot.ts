@@ -3,6 +3,7 @@ import type { TokenAlgorithm } from '../algorithm.ts';
 import type { IdentityFields } from '../identity.ts';
 import type { Json, JsonObject } from '../json.ts';
 import type { Platform } from '../platform.ts';
+import type { TokenFormat } from '../token-format.ts';
 import type { Condition } from './condition.ts';
 import type { IssuerDocument, StoredDocument, TrustDomainDocument } from './document.ts';
 import type { PolicyProblem } from './refused.ts';
@@ -17,6 +18,7 @@ export interface Resource {
   readonly scopes: ReadonlySet<string>;
   readonly tokenLifetimeSeconds: number;
   readonly signingAlgorithm: TokenAlgorithm;
+  readonly tokenFormats: ReadonlySet<TokenFormat>;
 }
 
 export interface Grant {

@@ -6,6 +6,7 @@ import type { Explanation, Given, Question } from '../../core/explain.ts';
 import { findUnsafe, type JsonObject } from '../../core/json.ts';
 import { Secret } from '../../core/secret.ts';
 import type { Supposed } from '../../core/supposed.ts';
+import { tokenFormats } from '../../core/token-format.ts';
 import { readPemCertificates } from '../pem-certificates.ts';
 import { checkSchema } from './audit-event-schema.ts';
 import { AdminProblem } from './problem.ts';
@@ -62,6 +63,7 @@ export const questionSchema = z
     request: z.strictObject({
       audience: z.string().min(1).max(2048).optional(),
       scope: z.string().max(maxScopeLength).optional(),
+      token_format: z.enum(tokenFormats).optional().describe('By default an access token.'),
     }),
     at: z.iso.datetime({ offset: true }).optional().describe('The time to decide at; by default now.'),
   })
@@ -129,7 +131,7 @@ export const explanationSchema = z
 type QuestionBody = z.infer<typeof questionSchema>; // from JSON text, so what `unknown` stands for is JSON
 
 export function readQuestion(body: QuestionBody): Question {
-  const { audience, scope } = body.request;
+  const { audience, scope, token_format: tokenFormat } = body.request;
   const { subject, actor } = body;
   return {
     given: readGiven(body),
@@ -137,6 +139,7 @@ export function readQuestion(body: QuestionBody): Question {
     actor: actor && readSupposed(actor),
     audience,
     scope,
+    tokenFormat,
   };
 }
 

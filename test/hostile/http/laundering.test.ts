@@ -94,6 +94,14 @@ describe('a token minted for the agent', () => {
     await refuses(narrower, { client: tool, audience: 'vault', scope: 'read' }, beyond);
   });
 
+  it('becomes no JWT-SVID, which would be as good as its subject', async () => {
+    const form = { requested_token_type: tokenType('jwt') };
+    const { scope: _scope, ...unscoped } = genuine;
+    await story.hop(token, { ...unscoped, form: { requested_token_type: tokenType('access_token') } });
+    await refuses(token, { ...unscoped, form }, invalid('policy.svid_for_another'));
+    await refuses(await story.userToken(), { ...unscoped, form }, invalid('policy.svid_for_another'));
+  });
+
   it('is never minted again for longer, nor after its end', async () => {
     const end = story.claimsOf(token).exp ?? 0;
     story.house.clock.set((end - 30) * 1000);

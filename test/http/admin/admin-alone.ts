@@ -50,6 +50,7 @@ export async function openAdminAlone(
     },
     clock,
     exchange: unused,
+    spiffeBundle: unused,
     checkIssuer: unused,
     checkUnsavedIssuer: unused,
     verify: unused,

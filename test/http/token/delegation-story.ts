@@ -31,7 +31,7 @@ const grant = (name: string, client: string, on: string, more: object = {}) =>
 /** The services are resources of one another, by their SPIFFE IDs; `vault` is the service at the end. */
 const documents = [
   ...[gateway, agent, tool].map((id) => resource(id.slice(id.lastIndexOf('/') + 1), id)),
-  resource('vault', 'vault'),
+  resource('vault', 'vault', { tokenFormats: ['access_token', 'jwt-svid'] }),
   resource('hub', 'https://sts.test'),
   grant('gateway-agent', gateway, 'agent', { defaultScopes: ['read'] }),
   grant('gateway-hub', gateway, 'hub'),

@@ -50,6 +50,7 @@ describe('compilePolicy', () => {
       scopes: new Set(['items:read', 'items:write']),
       tokenLifetimeSeconds: 600,
       signingAlgorithm: 'ES256',
+      tokenFormats: new Set(['access_token']),
     });
   });
 
@@ -103,6 +104,7 @@ describe('compilePolicy', () => {
         scopes: new Set(adminScopes),
         tokenLifetimeSeconds: 600,
         signingAlgorithm: 'ES256',
+        tokenFormats: new Set(['access_token']),
       },
     ]);
   });
