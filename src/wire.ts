@@ -42,6 +42,7 @@ import { openLastGoods } from './credentials/last-good.ts';
 import { createVerifyOwnToken } from './credentials/own-token.ts';
 import { platforms } from './credentials/platforms/index.ts';
 import { checkPushedKeys } from './credentials/pushed-keys.ts';
+import { createVerifySubject } from './credentials/subject-token.ts';
 import { createSuppose } from './credentials/suppose.ts';
 import { createVerifier } from './credentials/verify.ts';
 import { createVerifyWithoutCalls } from './credentials/verify-without-calls.ts';
@@ -220,11 +221,12 @@ async function assemble(
     readTokenFile,
   };
   const verify = createVerifier(verifierOptions);
+  const verifyOwnToken = createVerifyOwnToken({ issuer: config.issuer, keyRing, revocations });
   const replayGuard = redis?.replayGuard ?? stores.replayGuard;
   const forwardAuth = createForwardAuth({
     verify,
     revocations,
-    verifyOwnToken: createVerifyOwnToken({ issuer: config.issuer, keyRing, revocations }),
+    verifyOwnToken,
     verifyDpop: createVerifyDpop({ replayGuard }),
   });
   const metrics = openMetrics({
@@ -239,6 +241,7 @@ async function assemble(
     clock,
     policy: () => policyBook.current(),
     verify,
+    verifySubject: createVerifySubject({ issuer: config.issuer, verify, verifyOwnToken }),
     revocations,
     replayGuard,
     keyRing,

@@ -24,6 +24,8 @@ export const eventSchema = z.object({
   issuer: text,
   trust_domain: text,
   identity: text,
+  subject: text,
+  actors: z.array(z.string()).optional(),
   claims: z.record(z.string(), z.json()).optional(),
   audience: text,
   resource: text,
@@ -74,6 +76,8 @@ function exchangeRows(event: ShownEvent): readonly Row[] {
   return [
     ['caller', event.identity ?? 'unproven'],
     ['vouched by', vouchedBy(event)],
+    ['for', event.subject],
+    ['acting', event.actors?.join(', for ') ?? event.actor],
     ['claims', event.claims && describeClaims(event.claims)],
     ['asked for', askedFor(event)],
     ['given', given(event)],

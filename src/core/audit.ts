@@ -25,9 +25,17 @@ export interface AuditEvent {
   credentialKind?: string;
   /** SHA-256 of the credential, base64url; joins uses of one credential, and cannot be turned back. */
   credentialHash?: string;
+  /** Of what came besides it, the same. */
+  clientAssertionHash?: string;
+  actorTokenHash?: string;
   issuer?: string;
   trustDomain?: string;
+  /** Who asked: the client where there is one. */
   identity?: string;
+  /** Whom the token was to be about, where a client came with somebody else's subject token or with one of ours. */
+  subject?: string;
+  /** Whom the token names as acting, the last to act first. */
+  actors?: readonly string[];
   claims?: JsonObject;
   /** The target that was asked for, and the Resource document that it named. */
   audience?: string;
@@ -52,7 +60,7 @@ export interface AuditEvent {
   kid?: string;
   /** Present where the token was minted for an earlier exchange. */
   reused?: true;
-  /** For administrative actions: who acted, and what changed. */
+  /** Who acted: an administrator, or in an exchange whom the actor token proved; and what an administrator changed. */
   actor?: string;
   summary?: string;
 }

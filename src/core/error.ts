@@ -16,7 +16,13 @@ export type OAuthCode =
   | 'temporarily_unavailable';
 
 /** How a credential reached us; it decides only which error code a bad credential gets. */
-export type Lane = 'client_assertion' | 'assertion' | 'subject_token' | 'bearer' | 'client_certificate';
+export type Lane =
+  | 'client_assertion'
+  | 'assertion'
+  | 'subject_token'
+  | 'actor_token'
+  | 'bearer'
+  | 'client_certificate';
 
 interface Entry {
   /** The RFC's word; `by-lane` where the RFC names it after the way the credential came in. */
@@ -71,6 +77,8 @@ export const reasons = {
     code: 'invalid_request',
     sentence: 'The token type is not one that this endpoint supports.',
   },
+  'request.client_assertion_missing': { code: 'invalid_client' },
+  'request.actor_is_subject': { code: 'invalid_request' },
   'request.svid_with_scope': {
     code: 'invalid_scope',
     sentence: 'A JWT-SVID carries no scope; ask for it without one.',
@@ -79,7 +87,6 @@ export const reasons = {
     code: 'invalid_request',
     sentence: 'A JWT-SVID is bound to no key; ask for it without a DPoP proof.',
   },
-  'request.actor_token_unsupported': { code: 'invalid_request' },
   'request.certificate_header_untrusted': {
     code: 'invalid_request',
     sentence: 'A header that says what certificate a client has is accepted from trusted proxies only.',
@@ -139,6 +146,9 @@ export const reasons = {
   'credential.platform_unavailable': { code: 'temporarily_unavailable' },
 
   'policy.delegation_not_permitted': { code: 'unauthorized_client' },
+  'policy.actor_not_permitted': { code: 'unauthorized_client' },
+  'policy.actor_chain_too_long': { code: 'invalid_request' },
+  'policy.scope_beyond_subject': { code: 'invalid_scope' },
   'policy.issuer_observed': { code: 'unauthorized_client' },
   'policy.identity_revoked': { code: 'unauthorized_client' },
   'policy.unknown_resource': { code: 'invalid_target' },
@@ -150,6 +160,7 @@ export const reasons = {
   'policy.scope_not_permitted': { code: 'invalid_scope' },
   // RFC 8693 §2.2.2.
   'policy.token_format_not_permitted': { code: 'invalid_request', sentence: formatSentence },
+  'policy.svid_for_another': { code: 'invalid_request', sentence: formatSentence },
   'policy.foreign_trust_domain': { code: 'invalid_request', sentence: formatSentence },
   // What the policy adds is the policy's fault, not the caller's.
   'policy.claims_conflict': { code: 'server_error' },
@@ -184,6 +195,7 @@ export const reasons = {
   'dpop.nonce_missing': { code: 'use_dpop_nonce' },
   'dpop.nonce_refused': { code: 'use_dpop_nonce' },
   'token.revoked': { code: 'invalid_token' },
+  'token.proof_missing': { code: 'invalid_token' },
   'admin.grant_missing': { code: 'invalid_token' },
   'admin.scope_missing': { code: 'invalid_token' },
   'admin.pusher_not_named': { code: 'invalid_token' },
@@ -230,6 +242,7 @@ const codeByLane: Record<Lane, OAuthCode> = {
   client_assertion: 'invalid_client', // RFC 7521 §4.2.1
   assertion: 'invalid_grant', // RFC 7521 §4.1.1
   subject_token: 'invalid_request', // RFC 8693 §2.2.2
+  actor_token: 'invalid_request',
   bearer: 'invalid_token', // RFC 6750 §3.1
   client_certificate: 'invalid_client', // RFC 8705 §2
 };
@@ -253,7 +266,9 @@ export class OAuthError extends Error {
 
   get code(): OAuthCode {
     const { code } = reasons[this.reason];
-    return code === 'by-lane' ? codeByLane[this.lane ?? 'subject_token'] : code;
+    // A token of ours is a subject token like any other, where it came as one.
+    const isByLane = code === 'by-lane' || (code === 'invalid_token' && this.lane === 'subject_token');
+    return isByLane ? codeByLane[this.lane ?? 'subject_token'] : code;
   }
 
   /** Whether the caller did nothing wrong. */

@@ -1,5 +1,6 @@
 /** Why a caller whom grants cover gets no token of the format that it asks for. */
 import type { Check } from './audit.ts';
+import { clip } from './clip.ts';
 import type { AskedFor } from './decide.ts';
 import type { Reason } from './error.ts';
 import type { IdentityFields } from './identity.ts';
@@ -15,7 +16,7 @@ export interface FormatFinding {
 /** Nothing is looked at where an access token is asked for of a resource that takes them. */
 export function findFormat(
   { spiffeId }: IdentityFields,
-  { requestedFormat = 'access_token', scopes = [] }: AskedFor,
+  { requestedFormat = 'access_token', scopes = [], delegation }: AskedFor,
   resource: Resource,
   policy: PolicySnapshot,
 ): FormatFinding {
@@ -28,6 +29,13 @@ export function findFormat(
     actual: requestedFormat,
   };
   if (!isPermitted) return { reason: 'policy.token_format_not_permitted', checks: [format] };
+
+  // It is as good as the workload itself, and says neither who acts nor what the subject token was limited to.
+  if (delegation !== undefined) {
+    const actual = clip(`for ${delegation.subject.spiffeId}, by a client with its subject token`);
+    const party: Check = { check: 'token.subject', ok: false, expected: spiffeId, actual };
+    return { reason: 'policy.svid_for_another', checks: [format, party] };
+  }
 
   // SPIFFE-ID §2.1: who signs for a trust domain is its own to say, and no other one's authority may.
   const trustDomain = trustDomainOf(spiffeId);

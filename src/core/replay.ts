@@ -56,6 +56,7 @@ export function replayAttempt(
   const { identity: id, audience, checks } = event;
   if (event.action !== 'token.exchange' || id === undefined || checks === undefined) return undefined;
   const identity = identityOf(event, id, nowMillis);
+  if (event.subject !== undefined) return { change: 'unknown' }; // of the other credentials too little is kept
   const isCut = audience !== undefined && audience.length > maxAudienceLength;
   const asksClaims = (event.requestedClaims ?? []).length > 0; // their values are not kept
   if (identity === undefined || isCut || asksClaims || !isVouchedForAlike(identity, before, after)) {

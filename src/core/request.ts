@@ -8,6 +8,8 @@ export interface TokenRequest {
   readonly credential: Credential;
   /** A second credential of the same caller, where client authentication came beside a subject token. */
   readonly clientAssertion: Credential | undefined;
+  /** Who acts (RFC 8693 §2.1), where that is not the client. */
+  readonly actorToken?: Credential | undefined;
   readonly clientId: string | undefined;
   /** The target audience; undefined asks for the default. */
   readonly audience: string | undefined;

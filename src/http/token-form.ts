@@ -89,6 +89,14 @@ export function readTokenForm(
     return certificateCredential(certificateChain);
   };
 
+  /** RFC 8693 §2.1: neither of the two without the other. */
+  const readActorToken = () => {
+    if (parameter('actor_token') === undefined && parameter('actor_token_type') === undefined)
+      return undefined;
+    const declaredType = declaredTypeOf(required('actor_token_type'));
+    return credential('actor_token', required('actor_token'), declaredType);
+  };
+
   refuseRepeated(form);
   refuseForeignClientAuthentication(form, authorization);
   const asked = {
@@ -116,15 +124,16 @@ export function readTokenForm(
       };
 
     case grantTypes.tokenExchange: {
-      if (parameter('actor_token') || parameter('actor_token_type'))
-        refuse('request.actor_token_unsupported');
       const requested = parameter('requested_token_type');
       const requestedFormat = requested === undefined ? undefined : readFormat(requested);
-      const declaredType =
-        subjectTokenTypes.get(required('subject_token_type')) ?? refuse('request.token_type_unsupported');
       return {
         ...asked,
-        credential: credential('subject_token', required('subject_token'), declaredType),
+        credential: credential(
+          'subject_token',
+          required('subject_token'),
+          declaredTypeOf(required('subject_token_type')),
+        ),
+        actorToken: readActorToken(),
         clientAssertion: readOptionalClientAssertion(),
         requestedFormat,
         isTokenExchange: true,
@@ -147,6 +156,10 @@ function refuseRepeated(form: URLSearchParams): void {
     if (seen.has(name) && singleValuedNames.has(name)) refuse('request.repeated_parameter', name);
     seen.add(name);
   }
+}
+
+function declaredTypeOf(type: string): DeclaredType {
+  return subjectTokenTypes.get(type) ?? refuse('request.token_type_unsupported');
 }
 
 function credential(lane: Lane, token: string, declaredType: DeclaredType): Credential {

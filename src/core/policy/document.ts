@@ -148,6 +148,11 @@ const subjectSchema = z
     message: 'give exactly one of spiffeId, prefix, pattern, trustDomain and issuer',
   });
 
+const delegationSchema = z.strictObject({
+  actFor: z.array(subjectSchema).min(1, 'delegation without actFor would be for nobody: name at least one'),
+  impersonate: z.boolean().default(false),
+});
+
 const grantSpecSchema = z.strictObject({
   subjects: z.array(subjectSchema).min(1, 'a grant without subjects would be for nobody: name at least one'),
   acknowledgeWide: z.boolean().default(false),
@@ -159,6 +164,7 @@ const grantSpecSchema = z.strictObject({
   maxTokenLifetime: durationSchema.optional(),
   default: z.boolean().default(false),
   claims: grantClaimsSchema.default({ set: {}, copy: {}, allowRequested: {} }),
+  delegation: delegationSchema.optional(),
   notAfter: z.iso.datetime({ offset: true }).optional(),
 });
 

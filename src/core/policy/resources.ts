@@ -1,5 +1,6 @@
 /** Checks and compiles Resource documents: the audiences that tokens are minted for. */
 
+import { parseSpiffeId } from '../spiffe-id.ts';
 import { adminAudience, adminResourceName } from './admin-resource.ts';
 import type { Checked } from './check.ts';
 import type { ResourceDocument } from './document.ts';
@@ -39,6 +40,12 @@ export function compileResources(
       );
     } else if (/[\s\p{Cc}]/u.test(audience)) {
       problems.add(source, ['spec', 'audience'], 'must hold no spaces or control characters');
+    } else if (/^spiffe:/i.test(audience) && parseSpiffeId(audience) === undefined) {
+      problems.add(
+        source,
+        ['spec', 'audience'],
+        'looks like a SPIFFE ID and is none, so that no workload could be meant by it',
+      );
     } else if (first !== undefined) {
       const message = `is the audience of ${placeOf(first, ['spec', 'audience'])} already: each resource needs its own`;
       problems.add(source, ['spec', 'audience'], message);

@@ -37,8 +37,16 @@ export interface Grant {
   readonly condition: Condition | undefined;
   /** Whether it is only recorded what it would give. */
   readonly isObserved: boolean;
+  readonly delegation: GrantDelegation | undefined;
   /** Milliseconds since the epoch. */
   readonly notAfter: number | undefined;
+}
+
+/** For whom a grant's clients may ask besides themselves. */
+export interface GrantDelegation {
+  readonly actFor: readonly Subject[];
+  /** Whether the token may leave out who acts. */
+  readonly impersonate: boolean;
 }
 
 /** What a grant adds to the tokens that it contributes to. */

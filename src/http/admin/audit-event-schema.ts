@@ -23,9 +23,19 @@ export const auditEventSchema = z
     lane: z.enum(lanes).optional().describe('How the credential came in.'),
     credential_kind: z.string().optional(),
     credential_hash: z.string().optional().describe('SHA-256 of the credential, base64url.'),
+    client_assertion_hash: z.string().optional().describe('SHA-256 of the client assertion besides it.'),
+    actor_token_hash: z.string().optional().describe('SHA-256 of the actor token besides it.'),
     issuer: z.string().optional().describe('The Issuer document that vouched for the caller.'),
     trust_domain: z.string().optional(),
-    identity: z.string().optional().describe('The SPIFFE ID that was proven.'),
+    identity: z
+      .string()
+      .optional()
+      .describe('The SPIFFE ID that was proven: the client’s, where the request has one.'),
+    subject: z
+      .string()
+      .optional()
+      .describe('Whom the token was to be about, where its client did not simply ask for itself.'),
+    actors: z.array(z.string()).optional().describe('Whom the token names as acting, the last first.'),
     claims: z
       .record(z.string(), z.unknown())
       .optional()
@@ -82,9 +92,13 @@ const bodyNames = {
   lane: 'lane',
   credentialKind: 'credential_kind',
   credentialHash: 'credential_hash',
+  clientAssertionHash: 'client_assertion_hash',
+  actorTokenHash: 'actor_token_hash',
   issuer: 'issuer',
   trustDomain: 'trust_domain',
   identity: 'identity',
+  subject: 'subject',
+  actors: 'actors',
   claims: 'claims',
   audience: 'audience',
   resource: 'resource',
