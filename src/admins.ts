@@ -4,8 +4,9 @@ import type { Config } from './config.ts';
 import { grantedAdminScopes, isAdminLeft } from './core/policy/admin-grants.ts';
 import { adminAudience } from './core/policy/admin-resource.ts';
 import type { PolicyBook } from './core/policy/book.ts';
-import type { KeyRing } from './core/ports.ts';
+import type { KeyRing, VerifyDpop } from './core/ports.ts';
 import type { Secret } from './core/secret.ts';
+import { createVerifyShownToken } from './core/token-binding.ts';
 import { createVerifyOwnToken } from './credentials/own-token.ts';
 import { type Authenticate, createAuthenticate } from './http/admin/admin-caller.ts';
 
@@ -14,11 +15,12 @@ export interface AdminParts {
   readonly bootstrapToken: Secret<string> | undefined;
   readonly policyBook: PolicyBook;
   readonly keyRing: KeyRing;
+  readonly verifyDpop: VerifyDpop;
 }
 
 /** The gate's own part. Warns where it lets nobody in who could change the policy: the exchange still serves, so that is no reason not to start. */
 export function openAdmins(
-  { config, bootstrapToken, policyBook, keyRing }: AdminParts,
+  { config, bootstrapToken, policyBook, keyRing, verifyDpop }: AdminParts,
   logger: FastifyBaseLogger,
 ): Authenticate {
   const { issuer, trustDomain } = config;
@@ -29,7 +31,7 @@ export function openAdmins(
   }
   return createAuthenticate({
     bootstrapToken,
-    verifyOwnToken: createVerifyOwnToken({ issuer, keyRing }),
+    verifyShownToken: createVerifyShownToken(createVerifyOwnToken({ issuer, keyRing }), verifyDpop),
     audience: adminAudience(issuer),
     scopesOf: (spiffeId, nowMillis) =>
       grantedAdminScopes(policyBook.current(), spiffeId, trustDomain, nowMillis),

@@ -32,6 +32,8 @@ import { createRefusalCap } from './core/refusal-cap.ts';
 import { replayAttempts } from './core/replay.ts';
 import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { createCheckUnsavedIssuer } from './credentials/check-unsaved-issuer.ts';
+import { createVerifyDpop } from './credentials/dpop.ts';
+import { createDpopNonces } from './credentials/dpop-nonce.ts';
 import { openKeySets } from './credentials/jwks.ts';
 import { openLastGoods } from './credentials/last-good.ts';
 import { platforms } from './credentials/platforms/index.ts';
@@ -42,6 +44,7 @@ import { createVerifyWithoutCalls } from './credentials/verify-without-calls.ts'
 import { drainBeforeClose } from './drain.ts';
 import { buildApp } from './http/app.ts';
 import type { ReadinessCheck } from './http/dependencies.ts';
+import { presentedChain } from './http/forwarded-certificate.ts';
 import { serverTlsOptions } from './http/server-tls.ts';
 import { applyPolicyFile } from './policy-file.ts';
 import {
@@ -180,34 +183,41 @@ async function assemble(
     keySources: () => keySets.status(),
     spool: spool?.status,
   });
+  const replayGuard = redis?.replayGuard ?? stores.replayGuard;
+  const dpopNonces = createDpopNonces(keyEncryptionKey);
+  const verifyDpop = createVerifyDpop({ replayGuard, nonces: dpopNonces });
   const exchange = createExchange({
     issuer: config.issuer,
     clock,
     policy: () => policyBook.current(),
     verify,
-    replayGuard: redis?.replayGuard ?? stores.replayGuard,
+    verifyDpop,
+    replayGuard,
     keyRing,
     audit,
     refusalCap,
   });
 
+  const settings = {
+    issuer: config.issuer,
+    trustedProxies: config.trustedProxies,
+    isTrustedProxy: proxyMatcher(config.trustedProxies),
+    certificateHeader: config.certificateHeader,
+    tls: config.tls,
+    version: packageDescription.version,
+  };
   let isDraining = false;
   const app = await buildApp(
     {
-      settings: {
-        issuer: config.issuer,
-        trustedProxies: config.trustedProxies,
-        isTrustedProxy: proxyMatcher(config.trustedProxies),
-        certificateHeader: config.certificateHeader,
-        tls: config.tls,
-        version: packageDescription.version,
-      },
+      settings,
+      presentedCertificate: (request) => presentedChain(request, settings)?.[0],
       clock,
       exchange: metrics.measure(exchange),
       metrics,
       checkIssuer: createCheckIssuer(verify, verifierOptions),
       checkUnsavedIssuer: createCheckUnsavedIssuer({ fetchDocument, clock }, verifierOptions),
       verify,
+      dpopNonce: dpopNonces.issue,
       checkPushedKeys,
       replayAttempts,
       explain: createExplain(createVerifyWithoutCalls(verifierOptions), createSuppose(config)),
@@ -219,7 +229,7 @@ async function assemble(
       audit,
       auditLog: stores.audit,
       refusalCap,
-      authenticate: openAdmins({ config, bootstrapToken, policyBook, keyRing }, logger),
+      authenticate: openAdmins({ config, bootstrapToken, policyBook, keyRing, verifyDpop }, logger),
       readiness: readinessOf(stores, redis, spool),
       isDraining: () => isDraining,
     },

@@ -38,6 +38,7 @@ export const eventSchema = z.object({
   policy_revision: z.int().optional(),
   jti: text,
   token_expires_at: text,
+  cnf: z.record(z.string(), z.string()).optional(),
   actor: text,
   summary: text,
 });
@@ -76,6 +77,7 @@ function exchangeRows(event: ShownEvent): readonly Row[] {
     ['asked for', askedFor(event)],
     ['given', given(event)],
     ['grants', event.grants?.join(', ')],
+    ['bound to', event.cnf && Object.entries(event.cnf).flat().join(' ')],
     ...reasonRows(event),
     ...originRows(event),
   ];

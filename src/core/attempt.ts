@@ -34,6 +34,7 @@ export function noteRequest(event: AuditEvent, request: TokenRequest): void {
   noteCredential(event, request.credential);
   if (request.audience !== undefined) event.audience = clip(request.audience, maxAudienceLength + 1);
   if (request.scopes !== undefined) event.requestedScopes = request.scopes;
+  if (request.proof !== undefined) event.proof = request.proof.kind;
   if (request.additionalClaims !== undefined) event.requestedClaims = Object.keys(request.additionalClaims);
 }
 
@@ -65,6 +66,7 @@ export function noteToken(event: AuditEvent, token: MintedToken): void {
   event.kid = token.kid;
   event.tokenHash = hashOf(token.accessToken.reveal());
   event.tokenExpiresAt = token.expiresAt;
+  if (token.confirmation !== undefined) event.cnf = token.confirmation;
 }
 
 export function noteRefusal(event: AuditEvent, refusal: OAuthError): void {

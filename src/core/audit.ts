@@ -1,6 +1,8 @@
 /** The record of one attempt: who asked for what, what was decided and why. Never holds a token. */
 import type { Lane } from './error.ts';
 import type { JsonObject } from './json.ts';
+import type { Confirmation } from './own-token.ts';
+import type { ProofKind } from './request-proof.ts';
 
 /** One thing that was looked at on the way to a decision. */
 export interface Check {
@@ -34,6 +36,8 @@ export interface AuditEvent {
   requestedScopes?: readonly string[];
   /** The names of the claims that the caller asked for, never their values. */
   requestedClaims?: readonly string[];
+  /** What the caller showed that the token could be bound to. */
+  proof?: ProofKind;
   scopes?: readonly string[];
   grants?: readonly string[];
   reason?: string;
@@ -47,6 +51,8 @@ export interface AuditEvent {
   /** When the token minted expires, in seconds since the epoch. */
   tokenExpiresAt?: number;
   kid?: string;
+  /** What the token is bound to: a thumbprint, by its kind. */
+  cnf?: Confirmation;
   /** For administrative actions: who acted, and what changed. */
   actor?: string;
   summary?: string;

@@ -4,6 +4,7 @@ import type { Check } from './audit.ts';
 import {
   checkIssuerMode,
   checkLifetime,
+  checkProof,
   checkResource,
   checkScopes,
   explainNoGrant,
@@ -16,12 +17,14 @@ import type { IdentityFields } from './identity.ts';
 import type { JsonObject } from './json.ts';
 import { issuerNameOf } from './match.ts';
 import type { Grant, PolicySnapshot, Resource } from './policy/snapshot.ts';
+import { bindingFor, type ProofShown } from './request-proof.ts';
 
 /** What of a request the policy decides on. */
 export interface AskedFor {
   readonly audience?: string | undefined;
   readonly scopes?: readonly string[] | undefined;
   readonly additionalClaims?: JsonObject | undefined;
+  readonly proof?: ProofShown | undefined;
 }
 
 export type Decision =
@@ -98,18 +101,28 @@ function decideAsInForce(
     return refused('policy.scope_not_permitted', [...trace, ...why, scopeCheck]);
   }
 
+  // Asked after the grants, so that what a resource demands is told to nobody whom it is not for.
+  const proofCheck = checkProof(resource, request.proof, nowMillis);
+  if (proofCheck?.ok === false) {
+    const why = resource.proof === 'dpop' ? 'policy.dpop_required' : 'policy.certificate_required';
+    return refused(why, [...trace, scopeCheck, proofCheck]);
+  }
+
   const grants =
     scopes.length === 0
       ? matching
       : matching.filter((grant) => scopes.some((scope) => grant.scopes.has(scope)));
-  const credentialSeconds = Math.floor(identity.expiresAt - nowMillis / 1000);
+  const isCertificateBound = bindingFor(request.proof, identity, resource) === 'mtls';
+  const endsAt = Math.min(identity.expiresAt, (isCertificateBound && request.proof?.endsAt) || Infinity);
+  const credentialSeconds = Math.floor(endsAt - nowMillis / 1000);
   const lifetimeSeconds = grants.reduce(
     (least, grant) => Math.min(least, secondsOf(grant, nowMillis)),
     Math.min(resource.tokenLifetimeSeconds, credentialSeconds),
   );
   // Asked this way round so that a time that is not a number refuses too.
   const isLongEnough = lifetimeSeconds >= 1;
-  const checks = [...trace, scopeCheck, checkLifetime(isLongEnough, lifetimeSeconds, identity.expiresAt)];
+  const asked = proofCheck === undefined ? [scopeCheck] : [scopeCheck, proofCheck];
+  const checks = [...trace, ...asked, checkLifetime(isLongEnough, lifetimeSeconds, endsAt)];
   // Resources and grants in force always leave a second, so it is the credential that is over.
   if (!isLongEnough) return refused('credential.expired', checks);
   const added = addedClaims(grants, identity.claims, request.additionalClaims);

@@ -13,9 +13,10 @@ import { decide } from './decide.ts';
 import { OAuthError, refuse } from './error.ts';
 import { endingWithEarlier, type Identity } from './identity.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
-import type { AuditSink, Clock, KeyRing, ReplayGuard, Verify } from './ports.ts';
+import type { AuditSink, Clock, KeyRing, ReplayGuard, Verify, VerifyDpop } from './ports.ts';
 import type { RefusalCap } from './refusal-cap.ts';
 import type { TokenRequest } from './request.ts';
+import { proveRequest } from './request-proof.ts';
 import { type MintedToken, mintAccessToken } from './token.ts';
 
 export interface ExchangeParts {
@@ -23,6 +24,7 @@ export interface ExchangeParts {
   readonly clock: Clock;
   readonly policy: () => PolicySnapshot;
   readonly verify: Verify;
+  readonly verifyDpop: VerifyDpop;
   readonly replayGuard: ReplayGuard;
   readonly keyRing: KeyRing;
   readonly audit: AuditSink;
@@ -47,6 +49,9 @@ export function createExchange(parts: ExchangeParts): Exchange {
       const { identity, proofs } = await proveCaller(parts.verify, request, policy, nowMillis);
       noteIdentity(event, identity);
 
+      // Before anything is used up: a client may have to prove its key again, with a nonce of ours.
+      const bind = request.proof && (await proveRequest(parts.verifyDpop, request.proof, nowMillis));
+
       // 2. First use? Only for credentials that their issuer's document makes one-time.
       await claimFirstUse(parts.replayGuard, proofs);
 
@@ -64,6 +69,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
         scopes: decision.scopes,
         lifetimeSeconds: decision.lifetimeSeconds,
         addedClaims: decision.claims,
+        confirmation: bind?.(identity, decision.resource),
         nowMillis,
       });
       noteToken(event, token);

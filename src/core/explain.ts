@@ -7,6 +7,7 @@ import { OAuthError, type Reason } from './error.ts';
 import type { IdentityFields } from './identity.ts';
 import { suggest } from './policy/nearest-word.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
+import type { ProofKind } from './request-proof.ts';
 import { parseScope } from './scope.ts';
 import type { Suppose, Supposed } from './supposed.ts';
 
@@ -27,6 +28,8 @@ export interface Question {
   readonly audience?: string | undefined;
   /** As a request writes them: divided by spaces. */
   readonly scope?: string | undefined;
+  /** What is supposed to be shown besides. */
+  readonly proof?: ProofKind | undefined;
 }
 
 /** What became of one grant, and the first thing that failed. */
@@ -59,7 +62,7 @@ export function createExplain(verify: VerifyWithoutCalls, suppose: Suppose): Exp
       const scopes = parseScope(asked.scope);
       const identity = await verify(given.credential, policy, nowMillis);
       if (identity === undefined) return { outcome: 'unchecked', detail: onlyAnExchange, grants: [] };
-      return explainDecision(identity, { audience: asked.audience, scopes }, policy, nowMillis);
+      return explainDecision(identity, { ...asked, scopes }, policy, nowMillis);
     } catch (error) {
       return refusedBy(error);
     }
@@ -68,7 +71,7 @@ export function createExplain(verify: VerifyWithoutCalls, suppose: Suppose): Exp
 
 /** The same for what is only supposed: at once, and without a server. */
 export function explainSupposed(
-  { given, audience, scope }: Question & { readonly given: Supposed },
+  { given, audience, scope, proof }: Question & { readonly given: Supposed },
   suppose: Suppose,
   policy: PolicySnapshot,
   nowMillis: number,
@@ -76,7 +79,7 @@ export function explainSupposed(
   try {
     const scopes = parseScope(scope);
     const identity = suppose(given, policy, nowMillis);
-    return explainDecision(identity, { audience, scopes }, policy, nowMillis);
+    return explainDecision(identity, { audience, scopes, proof }, policy, nowMillis);
   } catch (error) {
     return refusedBy(error);
   }
@@ -95,11 +98,14 @@ const maxSuggestions = 200;
 
 function explainDecision(
   identity: IdentityFields,
-  asked: { readonly audience: string | undefined; readonly scopes: readonly string[] | undefined },
+  asked: Pick<Question, 'audience' | 'proof'> & { readonly scopes: readonly string[] | undefined },
   policy: PolicySnapshot,
   nowMillis: number,
 ): Explanation {
-  const decision = decide(identity, asked, policy, nowMillis);
+  const { audience, scopes } = asked;
+  // Who authenticates with a certificate has shown it.
+  const kind = asked.proof ?? (identity.credentialKind === 'x509-svid' ? 'mtls' : undefined);
+  const decision = decide(identity, { audience, scopes, proof: kind && { kind } }, policy, nowMillis);
   const detail = detailOf(decision, asked.audience, policy);
   return {
     outcome: decision.permit ? 'permitted' : 'refused',

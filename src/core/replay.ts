@@ -58,7 +58,7 @@ export function replayAttempt(
   if (identity === undefined || isCut || asksClaims || !isVouchedForAlike(identity, before, after)) {
     return { change: 'unknown' };
   }
-  const asked = { audience, scopes: event.requestedScopes };
+  const asked = { audience, scopes: event.requestedScopes, proof: event.proof && { kind: event.proof } };
   const was = decideFromKept(identity, asked, before, nowMillis);
   const willBe = decideFromKept(identity, asked, after, nowMillis);
   if (was === undefined || willBe === undefined) return { change: 'unknown' };

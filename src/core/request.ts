@@ -1,6 +1,7 @@
 /** What a caller asks for, after its form, header or JSON was read; the same for every endpoint and lane. */
 import type { Credential } from './credential.ts';
 import type { JsonObject } from './json.ts';
+import type { RequestProof } from './request-proof.ts';
 
 export interface TokenRequest {
   /** The credential that says who is asking. */
@@ -14,6 +15,8 @@ export interface TokenRequest {
   readonly scopes: readonly string[] | undefined;
   /** Claims that the token shall carry besides; never empty. */
   readonly additionalClaims?: JsonObject | undefined;
+  /** What the token can be bound to; undefined where nothing is shown. */
+  readonly proof?: RequestProof | undefined;
   /** Whether the answer carries `issued_token_type` (RFC 8693 §2.2.1). */
   readonly isTokenExchange: boolean;
 }

@@ -36,6 +36,7 @@ export interface MintedToken {
   readonly expiresAt: number;
   readonly lifetimeSeconds: number;
   readonly scopes: readonly string[];
+  readonly confirmation: Confirmation | undefined;
 }
 
 /** Mints one token for one audience. Throws `server.signer_unavailable` when no signature could be made. */
@@ -64,6 +65,7 @@ export async function mintAccessToken(signer: Signer, order: TokenOrder): Promis
     expiresAt,
     lifetimeSeconds: order.lifetimeSeconds,
     scopes: order.scopes,
+    confirmation: order.confirmation,
   };
 }
 

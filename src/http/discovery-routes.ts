@@ -7,7 +7,7 @@ import {
   openidConfiguration,
   paths,
 } from '../core/discovery.ts';
-import type { HttpDependencies } from './dependencies.ts';
+import { type HttpDependencies, takesCertificates } from './dependencies.ts';
 
 const metadataMaxAgeSeconds = 3600;
 
@@ -15,13 +15,12 @@ export const discoveryRoutes: FastifyPluginAsync<HttpDependencies> = async (app,
   const publish = (path: string, maxAgeSeconds: number, contentType: string, read: () => object) =>
     app.get(path, (request, reply) => sendCacheable(request, reply, maxAgeSeconds, contentType, read()));
 
-  const takesCertificates = settings.tls !== undefined || settings.certificateHeader !== undefined;
   publish(paths.jwks, jwksMaxAgeSeconds, 'application/jwk-set+json', () => ({ keys: keyRing.publicKeys() }));
   publish(paths.authorizationServer, metadataMaxAgeSeconds, 'application/json; charset=utf-8', () =>
-    authorizationServerMetadata(settings.issuer, takesCertificates),
+    authorizationServerMetadata(settings.issuer, takesCertificates(settings)),
   );
   publish(paths.openidConfiguration, metadataMaxAgeSeconds, 'application/json; charset=utf-8', () =>
-    openidConfiguration(settings.issuer, takesCertificates),
+    openidConfiguration(settings.issuer, takesCertificates(settings)),
   );
 };
 

@@ -53,7 +53,7 @@ const tokenSchema = z
   .object({
     access_token: z.string(),
     issued_token_type: z.string().optional().describe('Where the grant type is token-exchange.'),
-    token_type: z.literal('Bearer'),
+    token_type: z.enum(['Bearer', 'DPoP']).describe('`DPoP` where the request held a DPoP proof (RFC 9449).'),
     expires_in: z.int().describe('Seconds.'),
     scope: z.string().optional().describe('Absent where the token has no scope.'),
   })

@@ -75,6 +75,7 @@ export async function openSignedRequestExchange(options: {
       callPlatform,
       readTokenFile: () => Promise.reject(new Error('no file to read')),
     }),
+    verifyDpop: () => Promise.reject(new Error('no proof to verify')),
     replayGuard: stores.replayGuard,
     keyRing: await openSoftwareKeys({
       keyStore: stores.keys,

@@ -77,6 +77,7 @@ function house(broken: Partial<ExchangeParts> = {}) {
         expiresAt: testNowSeconds + 90,
         onceKey: 'once',
       }),
+    verifyDpop: () => Promise.reject(new Error('no proof to verify')),
     replayGuard: { claim: async () => true },
     keyRing: { signer: () => signer, publicKeys: () => [] },
     audit: {

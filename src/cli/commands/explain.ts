@@ -12,6 +12,7 @@ import { sentenceOf } from '../reason-sentences.ts';
 export interface ExplainOptions {
   readonly audience?: string;
   readonly scope?: string;
+  readonly proof?: string;
   /** A path, or `-` for standard input. One of this, `issuer` and `spiffeId`. */
   readonly credentialFile?: string;
   readonly lane?: string;
@@ -62,7 +63,7 @@ export async function explain(dependencies: CliDependencies, options: ExplainOpt
 }
 
 async function readQuestion(dependencies: CliDependencies, options: ExplainOptions): Promise<unknown> {
-  const { credentialFile, lane, issuer, spiffeId, claims, audience, scope, at } = options;
+  const { credentialFile, lane, issuer, spiffeId, claims, audience, scope, proof, at } = options;
   const given = [credentialFile, issuer, spiffeId].filter((value) => value !== undefined);
   if (given.length !== 1) {
     throw usageFailure('explain needs one of --credential-file, --issuer with --claims, and --spiffe-id');
@@ -76,7 +77,7 @@ async function readQuestion(dependencies: CliDependencies, options: ExplainOptio
     issuer,
     spiffe_id: spiffeId,
     claims: claims === undefined ? undefined : await readClaims(dependencies, claims),
-    request: { audience, scope },
+    request: { audience, scope, proof },
     at,
   };
 }

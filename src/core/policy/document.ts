@@ -118,7 +118,7 @@ const resourceSpecSchema = z.strictObject({
     .enum(['ES256', 'RS256', 'PS256', 'ES384', 'EdDSA'] satisfies TokenAlgorithm[])
     .default('ES256'),
   tokenFormats: z.array(z.literal('access_token')).length(1).default(['access_token']),
-  proof: z.literal('none').default('none'),
+  proof: z.enum(['none', 'dpop', 'mtls']).default('none'),
 });
 
 const scalarsSchema = z.union([claimValueSchema, z.array(claimValueSchema)]);

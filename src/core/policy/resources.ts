@@ -23,7 +23,7 @@ export function compileResources(
   const byAudience = new Map<string, PolicySource>();
   return checked.map(({ source, document }) => {
     const { name } = document.metadata;
-    const { audience, extraAudiences, scopes, tokenLifetime, signingAlg } = document.spec;
+    const { audience, extraAudiences, scopes, tokenLifetime, signingAlg, proof } = document.spec;
     if (name === adminResourceName) {
       problems.add(source, ['metadata', 'name'], `${adminResourceName} is built in: choose another name`);
     }
@@ -52,6 +52,7 @@ export function compileResources(
       scopes: new Set(scopes),
       tokenLifetimeSeconds: tokenLifetime,
       signingAlgorithm: signingAlg,
+      proof,
     };
   });
 }

@@ -4,7 +4,7 @@ import type { IdentityFields } from '../identity.ts';
 import type { Json, JsonObject } from '../json.ts';
 import type { Platform } from '../platform.ts';
 import type { Condition } from './condition.ts';
-import type { IssuerDocument, StoredDocument, TrustDomainDocument } from './document.ts';
+import type { IssuerDocument, ResourceDocument, StoredDocument, TrustDomainDocument } from './document.ts';
 import type { PolicyProblem } from './refused.ts';
 import type { SubjectTemplate } from './subject-template.ts';
 import type { WorkloadPattern } from './workload-pattern.ts';
@@ -17,6 +17,8 @@ export interface Resource {
   readonly scopes: ReadonlySet<string>;
   readonly tokenLifetimeSeconds: number;
   readonly signingAlgorithm: TokenAlgorithm;
+  /** What a request must show, so that its token is bound to it. */
+  readonly proof: ResourceDocument['spec']['proof'];
 }
 
 export interface Grant {

@@ -33,6 +33,7 @@ export const auditEventSchema = z
     resource: z.string().optional(),
     requested_scopes: z.array(z.string()).optional(),
     requested_claims: z.array(z.string()).optional().describe('Their names; values are never kept.'),
+    proof: z.enum(['dpop', 'mtls']).optional().describe('What the caller showed to bind a token to.'),
     scopes: z.array(z.string()).optional(),
     grants: z.array(z.string()).optional(),
     reason: z.string().optional().describe('Why it was refused, as in `credential.expired`.'),
@@ -44,6 +45,10 @@ export const auditEventSchema = z
     token_hash: z.string().optional().describe('SHA-256 of the token minted, base64url.'),
     token_expires_at: z.iso.datetime().optional(),
     kid: z.string().optional(),
+    cnf: z
+      .object({ jkt: z.string().optional(), 'x5t#S256': z.string().optional() })
+      .optional()
+      .describe('What the token is bound to: the thumbprint of a DPoP key, or of a certificate.'),
     actor: z.string().optional(),
     summary: z.string().optional(),
   })
@@ -84,6 +89,7 @@ const bodyNames = {
   resource: 'resource',
   requestedScopes: 'requested_scopes',
   requestedClaims: 'requested_claims',
+  proof: 'proof',
   scopes: 'scopes',
   grants: 'grants',
   reason: 'reason',
@@ -95,6 +101,7 @@ const bodyNames = {
   tokenHash: 'token_hash',
   tokenExpiresAt: 'token_expires_at',
   kid: 'kid',
+  cnf: 'cnf',
   actor: 'actor',
   summary: 'summary',
 } as const satisfies Record<keyof AuditEvent, keyof AuditEventBody>;

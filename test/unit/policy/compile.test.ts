@@ -50,6 +50,7 @@ describe('compilePolicy', () => {
       scopes: new Set(['items:read', 'items:write']),
       tokenLifetimeSeconds: 600,
       signingAlgorithm: 'ES256',
+      proof: 'none',
     });
   });
 
@@ -103,6 +104,7 @@ describe('compilePolicy', () => {
         scopes: new Set(adminScopes),
         tokenLifetimeSeconds: 600,
         signingAlgorithm: 'ES256',
+        proof: 'none',
       },
     ]);
   });
