@@ -4,18 +4,12 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import packageDescription from '../package.json' with { type: 'json' };
 import { openFileKeyCache } from './adapters/data-dir/key-cache.ts';
 import { openDataDir } from './adapters/data-dir/open.ts';
-import { memoryRateCounter } from './adapters/memory/rate-counter.ts';
 import { memoryTokenCache } from './adapters/memory/token-cache.ts';
 import { openMetrics } from './adapters/metrics/open.ts';
-import { openCallPlatform } from './adapters/net/call-platform.ts';
 import { openFetchDocument } from './adapters/net/fetch-document.ts';
 import { proxyMatcher } from './adapters/net/trusted-proxies.ts';
 import { readPolicyText } from './adapters/policy-source/read-text.ts';
 import { writePolicyText } from './adapters/policy-source/write-text.ts';
-import type { SqlStores } from './adapters/postgres/open.ts';
-import type { RedisStores } from './adapters/redis/open.ts';
-import type { Spool } from './adapters/spool/open.ts';
-import { readTokenFile } from './adapters/token-file/read.ts';
 import { openWorkloadApi } from './adapters/workload-api/open.ts';
 import { openAdmins } from './admins.ts';
 import type { Config } from './config.ts';
@@ -30,27 +24,24 @@ import { createPolicyBook } from './core/policy/book.ts';
 import { createPinnedKeysAlarm } from './core/policy/pinned-keys-alarm.ts';
 import { describeProblem } from './core/policy/refused.ts';
 import type { Clock } from './core/ports.ts';
-import { createRefusalCap } from './core/refusal-cap.ts';
 import { replayAttempts } from './core/replay.ts';
-import { createRevocationBook, type RevocationBook } from './core/revocation-book.ts';
+import { createRevocationBook } from './core/revocation-book.ts';
 import { type BundleRoots, refreshHintSeconds, spiffeBundle } from './core/spiffe-bundle.ts';
 import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { createCheckUnsavedIssuer } from './credentials/check-unsaved-issuer.ts';
-import { createVerifyDpop } from './credentials/dpop.ts';
 import { openKeySets } from './credentials/jwks.ts';
 import { openLastGoods } from './credentials/last-good.ts';
-import { createVerifyOwnToken } from './credentials/own-token.ts';
 import { platforms } from './credentials/platforms/index.ts';
 import { checkPushedKeys } from './credentials/pushed-keys.ts';
-import { createVerifySubject } from './credentials/subject-token.ts';
 import { createSuppose } from './credentials/suppose.ts';
-import { createVerifier } from './credentials/verify.ts';
 import { createVerifyWithoutCalls } from './credentials/verify-without-calls.ts';
 import { drainBeforeClose } from './drain.ts';
 import { buildApp } from './http/app.ts';
-import type { ReadinessCheck } from './http/dependencies.ts';
+import { presentedChain } from './http/forwarded-certificate.ts';
 import { serverTlsOptions } from './http/server-tls.ts';
 import { applyPolicyFile } from './policy-file.ts';
+import { readinessOf, revocationsCheck } from './readiness.ts';
+import { openRefusalCaps } from './refusal-caps.ts';
 import { openSigningKeys } from './signing-keys.ts';
 import { openSpiffeEndpoint } from './spiffe-endpoint.ts';
 import {
@@ -62,18 +53,15 @@ import {
   openStores,
 } from './stores.ts';
 import { renewTls } from './tls-files.ts';
+import { openVerifiers } from './verifiers.ts';
 
 const policyPollMillis = 1_000;
 /** Revocations are heard of at once; the poll is for what was not heard. */
 const revocationPollMillis = 1_000;
-/** After so long without reading them a replica says that it may have missed some. */
-const revocationsStaleMillis = 30_000;
 const tlsPollMillis = 30_000;
 const keyRefreshMillis = 1_000;
 const keyAgeMillis = 3_600_000;
 /** Refusals of unverified credentials that one address may have recorded a minute. */
-const refusalLimit = 120;
-const refusalWindowSeconds = 60;
 
 export interface House {
   readonly app: FastifyInstance;
@@ -197,37 +185,22 @@ async function assemble(
   const lookAtKeyAges = async () => warnOfOldKeys(policyBook.current());
   closers.push(every(keyAgeMillis, lookAtKeyAges, logger, 'the ages of keys could not be looked at'));
 
-  const localCounter = memoryRateCounter(clock);
-  const refusalCap = createRefusalCap({
-    shared: redis?.rateCounter ?? localCounter,
-    local: localCounter,
-    limit: refusalLimit,
-    windowSeconds: refusalWindowSeconds,
-  });
-  // In this process alone: a proxy's refusals cost no round trip, and none of the exchanges from its address.
-  const proxyCounter = memoryRateCounter(clock);
-  const forwardAuthCap = createRefusalCap({
-    shared: proxyCounter,
-    local: proxyCounter,
-    limit: refusalLimit,
-    windowSeconds: refusalWindowSeconds,
-  });
-  const verifierOptions = {
-    keySets,
-    issuer: config.issuer,
-    trustDomain: config.trustDomain,
-    platforms,
-    callPlatform: openCallPlatform(),
-    readTokenFile,
-  };
-  const verify = createVerifier(verifierOptions);
-  const verifyOwnToken = createVerifyOwnToken({ issuer: config.issuer, keyRing, revocations });
+  const { refusalCap, forwardAuthCap } = openRefusalCaps(clock, redis);
   const replayGuard = redis?.replayGuard ?? stores.replayGuard;
+  const { options: verifierOptions, ...verifiers } = openVerifiers({
+    config,
+    keySets,
+    keyRing,
+    keyEncryptionKey,
+    revocations,
+    replayGuard,
+  });
+  const { verify, verifyOwnToken, verifySubject, verifyDpop, dpopNonces } = verifiers;
   const forwardAuth = createForwardAuth({
     verify,
     revocations,
     verifyOwnToken,
-    verifyDpop: createVerifyDpop({ replayGuard }),
+    verifyDpop: verifiers.verifyProxiedDpop,
   });
   const metrics = openMetrics({
     clock,
@@ -241,8 +214,9 @@ async function assemble(
     clock,
     policy: () => policyBook.current(),
     verify,
-    verifySubject: createVerifySubject({ issuer: config.issuer, verify, verifyOwnToken }),
+    verifySubject,
     revocations,
+    verifyDpop,
     replayGuard,
     keyRing,
     mintOrReuse: createMintOrReuse({
@@ -263,23 +237,26 @@ async function assemble(
     (await openSpiffeEndpoint({ endpoint, trustDomain, bundleWith, pollMillis: tlsPollMillis, logger }));
   if (spiffeEndpoint) closers.push(spiffeEndpoint.close);
 
+  const settings = {
+    issuer: config.issuer,
+    trustedProxies: config.trustedProxies,
+    isTrustedProxy: proxyMatcher(config.trustedProxies),
+    certificateHeader: config.certificateHeader,
+    tls: config.tls,
+    version: packageDescription.version,
+  };
   let isDraining = false;
   const app = await buildApp(
     {
-      settings: {
-        issuer: config.issuer,
-        trustedProxies: config.trustedProxies,
-        isTrustedProxy: proxyMatcher(config.trustedProxies),
-        certificateHeader: config.certificateHeader,
-        tls: config.tls,
-        version: packageDescription.version,
-      },
+      settings,
+      presentedCertificate: (request) => presentedChain(request, settings)?.[0],
       clock,
       exchange: metrics.measure(exchange),
       metrics,
       checkIssuer: createCheckIssuer(verify, verifierOptions),
       checkUnsavedIssuer: createCheckUnsavedIssuer({ fetchDocument, clock }, verifierOptions),
       verify,
+      dpopNonce: dpopNonces.issue,
       checkPushedKeys,
       replayAttempts,
       explain: createExplain(createVerifyWithoutCalls(verifierOptions), createSuppose(config), revocations),
@@ -295,7 +272,7 @@ async function assemble(
       refusalCap,
       forwardAuth,
       forwardAuthCap,
-      authenticate: openAdmins({ config, bootstrapToken, policyBook, keyRing, revocations }, logger),
+      authenticate: openAdmins({ config, bootstrapToken, policyBook, verifyOwnToken, verifyDpop }, logger),
       readiness: [
         ...readinessOf(stores, redis, spool),
         revocationsCheck(revocations, clock),
@@ -329,28 +306,6 @@ function renewTlsOf(
     onRefused: (error) =>
       logger.error({ err: error }, 'the renewed TLS files were not taken; the old ones stay'),
   });
-}
-
-/** What this replica cannot do without, and what it bears: an exchange needs neither store while the audit has its spool. */
-function readinessOf(
-  stores: SqlStores,
-  redis: RedisStores | undefined,
-  spool: Spool | undefined,
-): readonly ReadinessCheck[] {
-  const database = { name: 'database', run: () => stores.ping(), isEssential: spool === undefined };
-  return [
-    database,
-    ...(redis ? [{ name: 'redis', run: () => redis.ping(), isEssential: false }] : []),
-    ...(spool ? [{ name: 'audit_spool', run: () => spool.ping(), isEssential: true }] : []),
-  ];
-}
-
-/** Degraded, not refusing: what is known stays in force, and exchanges go on. */
-function revocationsCheck({ readAt }: RevocationBook, clock: Clock): ReadinessCheck {
-  const run = async () => {
-    if (clock.now() - (readAt() ?? 0) > revocationsStaleMillis) throw new Error('not read for long');
-  };
-  return { name: 'revocations', run, isEssential: false };
 }
 
 /** Runs the work again and again, one at a time; returns how to stop. */

@@ -41,6 +41,8 @@ export function authorizationServerMetadata(issuer: string, takesCertificates = 
       'none',
     ],
     token_endpoint_auth_signing_alg_values_supported: signingAlgorithms,
+    dpop_signing_alg_values_supported: signingAlgorithms, // RFC 9449 §5.1
+    ...(takesCertificates ? { tls_client_certificate_bound_access_tokens: true } : {}), // RFC 8705 §3.3
     service_documentation: `${issuer}/docs`,
   };
 }

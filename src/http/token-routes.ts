@@ -1,7 +1,7 @@
 /** The two ways to ask for a token: `POST /oauth/token` and `POST /api/v1/token`. Both end in the same exchange. */
 import formbody from '@fastify/formbody';
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
-import { paths } from '../core/discovery.ts';
+import { paths, tokenEndpointOf } from '../core/discovery.ts';
 import { OAuthError, type Reason, refuse } from '../core/error.ts';
 import type { TokenRequest } from '../core/request.ts';
 import { readAgentlessRequest } from './agentless-request.ts';
@@ -10,11 +10,13 @@ import { presentedChain } from './forwarded-certificate.ts';
 import { sendRefusal, sendToken } from './oauth-reply.ts';
 import { requirePlainRequest } from './plain-request.ts';
 import { remoteAddressOf } from './remote-address.ts';
+import { readRequestProof } from './request-proof.ts';
 import { parseForm, readTokenForm } from './token-form.ts';
 
 export const bodyLimitBytes = 64 * 1024;
 
-export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { exchange, settings }) => {
+export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, dependencies) => {
+  const { clock, dpopNonce, exchange, settings } = dependencies;
   /** Runs one attempt, whether or not its request can be read: the exchange records either. */
   const answer = async (request: FastifyRequest, reply: FastifyReply, read: () => TokenRequest) => {
     let isTokenExchange = false;
@@ -27,6 +29,8 @@ export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { e
       }
       return asked;
     };
+    // With each answer to a proof, so that a client never has to ask for one twice (RFC 9449 §8.2).
+    if (request.headers.dpop !== undefined) reply.header('dpop-nonce', dpopNonce(clock.now()));
     try {
       const token = await exchange({
         requestId: request.id,
@@ -57,11 +61,9 @@ export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { e
       answer(request, reply, () => {
         requirePlainRequest(request);
         const { form: text } = request.body ?? refuse('request.content_type');
-        return readTokenForm(
-          parseForm(text),
-          request.headers.authorization,
-          presentedChain(request, settings),
-        );
+        const chain = presentedChain(request, settings);
+        const asked = readTokenForm(parseForm(text), request.headers.authorization, chain);
+        return { ...asked, proof: readRequestProof(request, tokenEndpointOf(settings.issuer), chain) };
       }),
     );
   });
@@ -71,7 +73,9 @@ export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { e
     json.post(paths.agentlessToken, (request, reply) =>
       answer(request, reply, () => {
         requirePlainRequest(request);
-        return readAgentlessRequest(request.headers.authorization, request.body);
+        const asked = readAgentlessRequest(request.headers.authorization, request.body);
+        const url = `${settings.issuer}${paths.agentlessToken}`;
+        return { ...asked, proof: readRequestProof(request, url, presentedChain(request, settings)) };
       }),
     );
   });

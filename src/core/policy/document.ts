@@ -124,7 +124,7 @@ const resourceSpecSchema = z.strictObject({
     .min(1)
     .max(2)
     .default(['access_token']),
-  proof: z.literal('none').default('none'),
+  proof: z.enum(['none', 'dpop', 'mtls']).default('none'),
 });
 
 const scalarsSchema = z.union([claimValueSchema, z.array(claimValueSchema)]);

@@ -51,6 +51,7 @@ describe('compilePolicy', () => {
       tokenLifetimeSeconds: 600,
       signingAlgorithm: 'ES256',
       tokenFormats: new Set(['access_token']),
+      proof: 'none',
     });
   });
 
@@ -118,6 +119,7 @@ describe('compilePolicy', () => {
         tokenLifetimeSeconds: 600,
         signingAlgorithm: 'ES256',
         tokenFormats: new Set(['access_token']),
+        proof: 'none',
       },
     ]);
   });
