@@ -10,6 +10,7 @@ const backends = [
   { name: 'nginx', program: 'nginx', debianPackage: 'nginx-light' },
   { name: 'openssl', program: 'openssl', debianPackage: 'openssl' },
   { name: 'curl', program: 'curl', debianPackage: 'curl' },
+  { name: 'systemd', program: 'systemd-analyze', debianPackage: 'systemd' },
   {
     name: 'apache',
     program: '/usr/lib/apache2/modules/mod_oauth2.so', // brings httpd itself, and no service that would start
