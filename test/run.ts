@@ -10,6 +10,7 @@ const backends = [
   { name: 'nginx', program: 'nginx', debianPackage: 'nginx-light' },
   { name: 'openssl', program: 'openssl', debianPackage: 'openssl' },
   { name: 'curl', program: 'curl', debianPackage: 'curl' },
+  { name: 'go', program: 'go', debianPackage: 'golang-go' },
   { name: 'promtool', program: 'promtool', debianPackage: 'prometheus' },
   { name: 'systemd', program: 'systemd-analyze', debianPackage: 'systemd' },
   {
