@@ -207,6 +207,7 @@ async function assemble(
     policyRevision: () => policyBook.current().revision,
     signingKeys: () => keyRing.list(),
     keySources: () => keySets.status(),
+    revocationsReadAt: revocations.readAt,
     spool: spool?.status,
   });
   const exchange = createExchange({
