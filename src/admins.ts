@@ -4,22 +4,20 @@ import type { Config } from './config.ts';
 import { grantedAdminScopes, isAdminLeft } from './core/policy/admin-grants.ts';
 import { adminAudience } from './core/policy/admin-resource.ts';
 import type { PolicyBook } from './core/policy/book.ts';
-import type { KeyRing, Revocations } from './core/ports.ts';
+import type { VerifyOwnToken } from './core/ports.ts';
 import type { Secret } from './core/secret.ts';
-import { createVerifyOwnToken } from './credentials/own-token.ts';
 import { type Authenticate, createAuthenticate } from './http/admin/admin-caller.ts';
 
 export interface AdminParts {
   readonly config: Pick<Config, 'issuer' | 'trustDomain'>;
   readonly bootstrapToken: Secret<string> | undefined;
   readonly policyBook: PolicyBook;
-  readonly keyRing: KeyRing;
-  readonly revocations: Revocations;
+  readonly verifyOwnToken: VerifyOwnToken;
 }
 
 /** The gate's own part. Warns where it lets nobody in who could change the policy: the exchange still serves, so that is no reason not to start. */
 export function openAdmins(
-  { config, bootstrapToken, policyBook, keyRing, revocations }: AdminParts,
+  { config, bootstrapToken, policyBook, verifyOwnToken }: AdminParts,
   logger: FastifyBaseLogger,
 ): Authenticate {
   const { issuer, trustDomain } = config;
@@ -30,7 +28,7 @@ export function openAdmins(
   }
   return createAuthenticate({
     bootstrapToken,
-    verifyOwnToken: createVerifyOwnToken({ issuer, keyRing, revocations }),
+    verifyOwnToken,
     audience: adminAudience(issuer),
     scopesOf: (spiffeId, nowMillis) =>
       grantedAdminScopes(policyBook.current(), spiffeId, trustDomain, nowMillis),

@@ -23,6 +23,7 @@ import type { TokenAlgorithm } from './core/algorithm.ts';
 import { tokenEndpointOf } from './core/discovery.ts';
 import { createExchange } from './core/exchange.ts';
 import { createExplain } from './core/explain.ts';
+import { createIntrospect } from './core/introspect.ts';
 import { algorithmsOf } from './core/policy/algorithms.ts';
 import { createPolicyBook } from './core/policy/book.ts';
 import { createPinnedKeysAlarm } from './core/policy/pinned-keys-alarm.ts';
@@ -30,11 +31,12 @@ import { describeProblem } from './core/policy/refused.ts';
 import type { Clock } from './core/ports.ts';
 import { createRefusalCap } from './core/refusal-cap.ts';
 import { replayAttempts } from './core/replay.ts';
-import { createRevocationBook, type RevocationBook } from './core/revocation-book.ts';
+import { createRevoke } from './core/revoke.ts';
 import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { createCheckUnsavedIssuer } from './credentials/check-unsaved-issuer.ts';
 import { openKeySets } from './credentials/jwks.ts';
 import { openLastGoods } from './credentials/last-good.ts';
+import { createVerifyOwnToken } from './credentials/own-token.ts';
 import { platforms } from './credentials/platforms/index.ts';
 import { checkPushedKeys } from './credentials/pushed-keys.ts';
 import { createSuppose } from './credentials/suppose.ts';
@@ -45,6 +47,7 @@ import { buildApp } from './http/app.ts';
 import type { ReadinessCheck } from './http/dependencies.ts';
 import { serverTlsOptions } from './http/server-tls.ts';
 import { applyPolicyFile } from './policy-file.ts';
+import { openRevocations } from './revocations.ts';
 import {
   adminTokenOf,
   keyEncryptionKeyOf,
@@ -56,10 +59,6 @@ import {
 import { renewTls } from './tls-files.ts';
 
 const policyPollMillis = 1_000;
-/** Revocations are heard of at once; the poll is for what was not heard. */
-const revocationPollMillis = 1_000;
-/** After so long without reading them a replica says that it may have missed some. */
-const revocationsStaleMillis = 30_000;
 const tlsPollMillis = 30_000;
 const keyRefreshMillis = 1_000;
 const keyAgeMillis = 3_600_000;
@@ -131,13 +130,9 @@ async function assemble(
     log: (message, error) => logger.warn({ err: error }, message),
   });
   closers.push(() => keySets.close());
-  const revocations = createRevocationBook({
-    store: lastKnown?.revocations ?? stores.revocations,
-    clock,
-    onProblem: (error) => logger.warn({ err: error }, 'revocations could not be read; those known stay'),
-  });
-  await revocations.refresh();
-  closers.push(revocations.watch({ pollMillis: revocationPollMillis }));
+  const opened = await openRevocations(lastKnown?.revocations ?? stores.revocations, clock, logger);
+  closers.push(opened.close);
+  const revocations = opened.book;
   const warnOfOldKeys = createPinnedKeysAlarm({ clock, warn: (message) => logger.warn(message) });
   const bootstrapToken = await adminTokenOf(config, dataDir);
   const policyBook = createPolicyBook({
@@ -204,6 +199,30 @@ async function assemble(
     refusalCap,
   });
 
+  const verifyOwnToken = createVerifyOwnToken({ issuer: config.issuer, keyRing, revocations });
+  const authenticate = openAdmins({ config, bootstrapToken, policyBook, verifyOwnToken }, logger);
+  const revoke = createRevoke({
+    clock,
+    policy: () => policyBook.current(),
+    verify,
+    verifyOwnToken,
+    authenticateAdmin: authenticate,
+    replayGuard: redis?.replayGuard ?? stores.replayGuard,
+    revocations,
+    audit,
+    refusalCap,
+  });
+  const introspect = createIntrospect({
+    issuer: config.issuer,
+    clock,
+    policy: () => policyBook.current(),
+    verifyOwnToken,
+    keyRing,
+    audit,
+    refusalCap,
+    count: (outcome) => metrics.countIntrospection(outcome),
+  });
+
   let isDraining = false;
   const app = await buildApp(
     {
@@ -217,6 +236,9 @@ async function assemble(
       },
       clock,
       exchange: metrics.measure(exchange),
+      revoke,
+      introspect,
+      revocations,
       metrics,
       checkIssuer: createCheckIssuer(verify, verifierOptions),
       checkUnsavedIssuer: createCheckUnsavedIssuer({ fetchDocument, clock }, verifierOptions),
@@ -232,8 +254,8 @@ async function assemble(
       audit,
       auditLog: stores.audit,
       refusalCap,
-      authenticate: openAdmins({ config, bootstrapToken, policyBook, keyRing, revocations }, logger),
-      readiness: [...readinessOf(stores, redis, spool), revocationsCheck(revocations, clock)],
+      authenticate,
+      readiness: [...readinessOf(stores, redis, spool), opened.readiness],
       isDraining: () => isDraining,
     },
     logger,
@@ -276,14 +298,6 @@ function readinessOf(
     ...(redis ? [{ name: 'redis', run: () => redis.ping(), isEssential: false }] : []),
     ...(spool ? [{ name: 'audit_spool', run: () => spool.ping(), isEssential: true }] : []),
   ];
-}
-
-/** Degraded, not refusing: what is known stays in force, and exchanges go on. */
-function revocationsCheck({ readAt }: RevocationBook, clock: Clock): ReadinessCheck {
-  const run = async () => {
-    if (clock.now() - (readAt() ?? 0) > revocationsStaleMillis) throw new Error('not read for long');
-  };
-  return { name: 'revocations', run, isEssential: false };
 }
 
 /** Runs the work again and again, one at a time; returns how to stop. */

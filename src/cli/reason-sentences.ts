@@ -21,6 +21,7 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'request.client_id_mismatch': 'client_id names someone other than the identity that was proven',
   'request.credential_missing': 'the Authorization header held no platform token',
   'request.token_type_unsupported': 'the token type is not one that this endpoint supports',
+  'request.token_type_irrevocable': 'the token that was to be revoked is not an access token',
   'request.actor_token_unsupported': 'actor tokens are not supported',
   'request.certificate_header_untrusted':
     'a client certificate’s header came from an address that is none of the trusted proxies',
@@ -89,6 +90,7 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
     'client and subject are not the same identity, and no grant permits that',
   'policy.issuer_observed':
     'the Issuer document is only observed (mode: observe): its tokens are recorded and refused',
+  'policy.token_not_own': 'a workload may revoke its own tokens only, and this one is for another',
   'policy.identity_revoked':
     'the identity, or who vouches for it, is revoked: `mintmark revocations list` says until when',
   'policy.unknown_resource': 'no Resource document has the audience that was asked for',
@@ -111,6 +113,12 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'token.issuer_mismatch': 'the token that was to be ours is another issuer’s',
   'token.audience_mismatch': 'the token was minted for another resource than the one that it was sent to',
   'token.expired': 'the token is over, or not valid yet',
+  'token.binding_scheme':
+    'the token is bound to a key and was sent as a plain bearer token, or the other way round',
+  'token.binding_missing': 'the token is bound to a key or a certificate, and none was shown with it',
+  'token.binding_mismatch': 'the token is bound to another key or certificate than the one that was shown',
+  'token.scope_missing': 'the token lacks the scope that it was sent for',
+  'token.missing': 'no access token was sent',
   'token.revoked':
     'the token is revoked: itself, its identity, who vouches for it, or the key that signed it',
   'admin.grant_missing': 'the policy in force no longer makes an admin of whom the token was minted for',
@@ -127,6 +135,9 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'server.draining': 'the server was shutting down',
   'server.audit_unavailable': 'the audit could not be written or read, so nothing was released',
   'server.replay_guard_unavailable': 'it could not be known whether the credential had been used before',
+  'server.revocations_unavailable': 'the revocation could not be made durable, so it was not made',
+  'server.revocations_full':
+    'as many tokens or names are revoked as are kept: revoke the identity or the issuer in place of single tokens',
   'server.signer_unavailable': 'no signature could be made',
   'server.unexpected': 'something failed that should not: see the server’s log for this request id',
 };

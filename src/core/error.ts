@@ -1,6 +1,6 @@
 /** The one catalogue of refusals: a stable `reason` for the operator, an RFC error code and a fixed sentence for the client. */
 
-/** Error codes of RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8707 §2 and RFC 6750 §3.1. */
+/** Error codes of RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8707 §2, RFC 6750 §3.1 and RFC 7009 §2.2.1. */
 export type OAuthCode =
   | 'invalid_request'
   | 'invalid_client'
@@ -10,6 +10,7 @@ export type OAuthCode =
   | 'invalid_token'
   | 'unauthorized_client'
   | 'unsupported_grant_type'
+  | 'unsupported_token_type'
   | 'server_error'
   | 'temporarily_unavailable';
 
@@ -68,6 +69,7 @@ export const reasons = {
     code: 'invalid_request',
     sentence: 'The token type is not one that this endpoint supports.',
   },
+  'request.token_type_irrevocable': { code: 'unsupported_token_type' },
   'request.actor_token_unsupported': { code: 'invalid_request' },
   'request.certificate_header_untrusted': {
     code: 'invalid_request',
@@ -130,6 +132,10 @@ export const reasons = {
   'policy.delegation_not_permitted': { code: 'unauthorized_client' },
   'policy.issuer_observed': { code: 'unauthorized_client' },
   'policy.identity_revoked': { code: 'unauthorized_client' },
+  'policy.token_not_own': {
+    code: 'unauthorized_client',
+    sentence: 'A client may revoke tokens of its own alone.',
+  },
   'policy.unknown_resource': { code: 'invalid_target' },
   'policy.no_grant': { code: 'invalid_target' },
   'policy.no_default_target': {
@@ -152,6 +158,14 @@ export const reasons = {
   'token.audience_mismatch': { code: 'invalid_token' },
   'token.expired': { code: 'invalid_token' },
   'token.revoked': { code: 'invalid_token' },
+  'token.binding_scheme': { code: 'invalid_token' },
+  'token.binding_missing': { code: 'invalid_token' },
+  'token.binding_mismatch': { code: 'invalid_token' },
+  'token.scope_missing': { code: 'invalid_token' },
+  'token.missing': {
+    code: 'invalid_token',
+    sentence: 'The Authorization header must hold an access token of this issuer.',
+  },
   'admin.grant_missing': { code: 'invalid_token' },
   'admin.scope_missing': { code: 'invalid_token' },
   'admin.pusher_not_named': { code: 'invalid_token' },
@@ -169,6 +183,8 @@ export const reasons = {
   'server.draining': { code: 'temporarily_unavailable' },
   'server.audit_unavailable': { code: 'temporarily_unavailable' },
   'server.replay_guard_unavailable': { code: 'temporarily_unavailable' },
+  'server.revocations_unavailable': { code: 'temporarily_unavailable' },
+  'server.revocations_full': { code: 'temporarily_unavailable' },
   'server.signer_unavailable': { code: 'temporarily_unavailable' },
   'server.unexpected': { code: 'server_error' },
 } as const satisfies Record<string, Entry>;
@@ -186,6 +202,7 @@ export const sentences: Record<OAuthCode, string> = {
   invalid_token: 'The platform token was not accepted.',
   unauthorized_client: 'This client may not make this request.',
   unsupported_grant_type: 'The grant type is not supported.',
+  unsupported_token_type: 'Tokens of this type cannot be revoked.',
   server_error: 'The request could not be completed.',
   temporarily_unavailable: 'The service cannot answer right now; try again shortly.',
 };

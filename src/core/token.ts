@@ -67,8 +67,8 @@ export async function mintAccessToken(signer: Signer, order: TokenOrder): Promis
   };
 }
 
-/** Compact serialisation of RFC 7515 §3.1. */
-async function signJwt(signer: Signer, header: JsonObject, claims: JsonObject): Promise<string> {
+/** Compact serialisation of RFC 7515 §3.1. Throws `server.signer_unavailable`. */
+export async function signJwt(signer: Signer, header: JsonObject, claims: JsonObject): Promise<string> {
   const signingInput = `${encode(header)}.${encode(claims)}`;
   try {
     const signature = await signer.sign(Buffer.from(signingInput, 'ascii'));

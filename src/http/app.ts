@@ -14,12 +14,15 @@ import { answerClientError } from './client-error.ts';
 import type { HttpDependencies } from './dependencies.ts';
 import { discoveryRoutes } from './discovery-routes.ts';
 import { docsPage } from './docs-page.ts';
+import { bodyLimitBytes } from './form-route.ts';
 import { healthRoutes } from './health-routes.ts';
+import { introspectRoutes } from './introspect-routes.ts';
 import { metricsRoutes } from './metrics-routes.ts';
 import { openapi } from './openapi.ts';
+import { revokeRoutes } from './revoke-routes.ts';
 import { serverTlsOptions } from './server-tls.ts';
 import { readJsonStrictly } from './strict-json-body.ts';
-import { bodyLimitBytes, tokenRoutes } from './token-routes.ts';
+import { tokenRoutes } from './token-routes.ts';
 
 const maxHeaderBytes = 24 * 1024;
 const requestTimeoutMillis = 10_000;
@@ -76,6 +79,8 @@ export async function buildApp(
   await app.register(metricsRoutes, dependencies);
   await app.register(discoveryRoutes, dependencies);
   await app.register(tokenRoutes, dependencies);
+  await app.register(revokeRoutes, dependencies);
+  await app.register(introspectRoutes, dependencies);
   await app.register(adminMetadataRoutes, dependencies);
   await app.register(adminRoutes, { ...dependencies, prefix: '/admin/v1' });
   return app;

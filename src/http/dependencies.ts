@@ -1,6 +1,7 @@
 /** What the HTTP layer is given by `wire.ts`; routes take it as their plugin options and import no adapter. */
 import type { Exchange } from '../core/exchange.ts';
 import type { Explain } from '../core/explain.ts';
+import type { Introspect } from '../core/introspect.ts';
 import type { CheckIssuer } from '../core/issuer-check.ts';
 import type { CheckPushedKeys } from '../core/issuer-keys.ts';
 import type { PolicyBook } from '../core/policy/book.ts';
@@ -9,6 +10,8 @@ import type { PolicySource } from '../core/policy/source.ts';
 import type { AuditLog, AuditSink, Clock, PolicyHistory, TurningKeyRing, Verify } from '../core/ports.ts';
 import type { RefusalCap } from '../core/refusal-cap.ts';
 import type { ReplayAttempts } from '../core/replay.ts';
+import type { RevocationBook } from '../core/revocation-book.ts';
+import type { Revoke } from '../core/revoke.ts';
 import type { Authenticate } from './admin/admin-caller.ts';
 import type { CertificateSources } from './forwarded-certificate.ts';
 import type { ServerTls } from './server-tls.ts';
@@ -40,6 +43,9 @@ export interface HttpDependencies {
   readonly checkIssuer: CheckIssuer;
   /** The same for a document that is not in force. */
   readonly checkUnsavedIssuer: CheckIssuer;
+  readonly revoke: Revoke;
+  readonly introspect: Introspect;
+  readonly revocations: Pick<RevocationBook, 'revoke' | 'list'>;
   readonly verify: Verify;
   readonly checkPushedKeys: CheckPushedKeys;
   readonly explain: Explain;

@@ -2,6 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { OAuthError } from '../../core/error.ts';
 import type { Exchange } from '../../core/exchange.ts';
+import type { IntrospectionOutcome } from '../../core/introspect.ts';
 import type { Clock, StoredKey } from '../../core/ports.ts';
 
 /** Where keys of others come from, as far as a scraper is concerned. */
@@ -27,6 +28,7 @@ export interface MetricSources {
 export interface Metrics {
   /** The same exchange, counted and timed. */
   measure(exchange: Exchange): Exchange;
+  countIntrospection(outcome: IntrospectionOutcome): void;
   readonly contentType: string;
   text(): Promise<string>;
 }
@@ -53,6 +55,12 @@ export function openMetrics(sources: MetricSources): Metrics {
     help: 'From the request as read to the answer as recorded.',
     labelNames: ['outcome'] as const,
     buckets: durationBuckets,
+    registers,
+  });
+  const introspections = new Counter({
+    name: 'mintmark_introspections_total',
+    help: 'Introspections by outcome; hidden: a good token that is not for the caller to know.',
+    labelNames: ['outcome'] as const,
     registers,
   });
   const inFlight = new Gauge({
@@ -138,6 +146,7 @@ export function openMetrics(sources: MetricSources): Metrics {
         throw error;
       }
     },
+    countIntrospection: (outcome) => introspections.inc({ outcome }),
     contentType: registry.contentType,
     text: () => registry.metrics(),
   };

@@ -30,5 +30,6 @@ export function adminResource(issuer: string): Resource {
     scopes: new Set(adminScopes),
     tokenLifetimeSeconds: adminTokenLifetimeSeconds,
     signingAlgorithm: 'ES256',
+    introspectors: [],
   };
 }

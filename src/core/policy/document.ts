@@ -109,27 +109,6 @@ const trustDomainSpecSchema = z.strictObject({
   maxSvidLifetime: durationSchema.optional(),
 });
 
-const resourceSpecSchema = z.strictObject({
-  audience: z.string().min(1).max(2048),
-  extraAudiences: z.array(z.string().min(1).max(2048)).max(8).default([]),
-  scopes: z.array(scopeSchema).default([]),
-  tokenLifetime: durationSchema.default(600),
-  signingAlg: z
-    .enum(['ES256', 'RS256', 'PS256', 'ES384', 'EdDSA'] satisfies TokenAlgorithm[])
-    .default('ES256'),
-  tokenFormats: z.array(z.literal('access_token')).length(1).default(['access_token']),
-  proof: z.literal('none').default('none'),
-});
-
-const scalarsSchema = z.union([claimValueSchema, z.array(claimValueSchema)]);
-
-/** Not recursive: a value of bounded depth needs no bound on the work of reading it. */
-const grantClaimsSchema = z.strictObject({
-  set: z.record(z.string(), z.union([scalarsSchema, z.record(z.string(), scalarsSchema)])).default({}),
-  copy: z.record(z.string(), z.string()).default({}),
-  allowRequested: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
-});
-
 const subjectSchema = z
   .strictObject({
     spiffeId: z.string().optional(),
@@ -141,6 +120,29 @@ const subjectSchema = z
   .refine((subject) => Object.values(subject).filter((value) => value !== undefined).length === 1, {
     message: 'give exactly one of spiffeId, prefix, pattern, trustDomain and issuer',
   });
+
+const resourceSpecSchema = z.strictObject({
+  audience: z.string().min(1).max(2048),
+  extraAudiences: z.array(z.string().min(1).max(2048)).max(8).default([]),
+  scopes: z.array(scopeSchema).default([]),
+  tokenLifetime: durationSchema.default(600),
+  signingAlg: z
+    .enum(['ES256', 'RS256', 'PS256', 'ES384', 'EdDSA'] satisfies TokenAlgorithm[])
+    .default('ES256'),
+  tokenFormats: z.array(z.literal('access_token')).length(1).default(['access_token']),
+  proof: z.literal('none').default('none'),
+  introspectors: z.array(subjectSchema).max(64).default([]),
+  acknowledgeWide: z.boolean().default(false),
+});
+
+const scalarsSchema = z.union([claimValueSchema, z.array(claimValueSchema)]);
+
+/** Not recursive: a value of bounded depth needs no bound on the work of reading it. */
+const grantClaimsSchema = z.strictObject({
+  set: z.record(z.string(), z.union([scalarsSchema, z.record(z.string(), scalarsSchema)])).default({}),
+  copy: z.record(z.string(), z.string()).default({}),
+  allowRequested: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
+});
 
 const grantSpecSchema = z.strictObject({
   subjects: z.array(subjectSchema).min(1, 'a grant without subjects would be for nobody: name at least one'),

@@ -17,6 +17,8 @@ export interface Resource {
   readonly scopes: ReadonlySet<string>;
   readonly tokenLifetimeSeconds: number;
   readonly signingAlgorithm: TokenAlgorithm;
+  /** Who may introspect its tokens. */
+  readonly introspectors: readonly NamedSubject[];
 }
 
 export interface Grant {
@@ -55,6 +57,9 @@ export type Subject =
   | { readonly pattern: string; readonly compiled: WorkloadPattern }
   | { readonly trustDomain: string }
   | { readonly issuer: string };
+
+/** A subject that names IDs, not who vouches for them. */
+export type NamedSubject = Exclude<Subject, { readonly issuer: string }>;
 
 export interface TrustedIssuer {
   readonly name: string;

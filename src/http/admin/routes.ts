@@ -12,6 +12,7 @@ import { issuerKeysRoutes } from './issuer-keys-routes.ts';
 import { policyRoutes } from './policy-routes.ts';
 import { AdminProblem, sendProblem } from './problem.ts';
 import { revisionRoutes } from './revision-routes.ts';
+import { revocationRoutes } from './revocation-routes.ts';
 import { statusRoutes } from './status-routes.ts';
 
 /** To be mounted at `/admin/v1`. Every answer that is not a success is a problem document. */
@@ -29,5 +30,6 @@ export const adminRoutes: FastifyPluginAsync<HttpDependencies> = async (app, dep
     issuerKeysRoutes(authorizePusher('admin.issuers.push_keys', dependencies), dependencies),
   );
   await app.register(explainRoutes(authorize, dependencies));
+  await app.register(revocationRoutes(authorize, dependencies));
   await app.register(statusRoutes(authorize, dependencies));
 };

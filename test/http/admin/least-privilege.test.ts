@@ -32,6 +32,8 @@ const needed: Readonly<Record<string, readonly AdminScope[]>> = {
   'GET /audit-events': ['audit:read'],
   'GET /audit-events/{request_id}': ['audit:read'],
   'POST /explain': ['policy:read'],
+  'GET /revocations': ['tokens:revoke'],
+  'POST /revocations': ['tokens:revoke'],
   'GET /status': ['status:read'],
 };
 /** Open to the workload that the Issuer document names, and to no admin: `issuer-keys.test.ts`. */

@@ -50,6 +50,7 @@ describe('compilePolicy', () => {
       scopes: new Set(['items:read', 'items:write']),
       tokenLifetimeSeconds: 600,
       signingAlgorithm: 'ES256',
+      introspectors: [],
     });
   });
 
@@ -92,7 +93,7 @@ describe('compilePolicy', () => {
     },
   );
 
-  it('compiles an empty policy, in which only the admin API’s own resource stands', () => {
+  it('compiles an empty policy, in which only Mintmark’s own resources stand', () => {
     const empty = compilePolicy([], context, 0);
     expect(empty.documents).toEqual([]);
     expect([...empty.resourcesByAudience.values()]).toEqual([
@@ -103,6 +104,16 @@ describe('compilePolicy', () => {
         scopes: new Set(adminScopes),
         tokenLifetimeSeconds: 600,
         signingAlgorithm: 'ES256',
+        introspectors: [],
+      },
+      {
+        name: 'mintmark',
+        audience: 'https://sts.example',
+        extraAudiences: [],
+        scopes: new Set(['tokens:introspect']),
+        tokenLifetimeSeconds: 600,
+        signingAlgorithm: 'ES256',
+        introspectors: [],
       },
     ]);
   });

@@ -1,0 +1,36 @@
+/** What a token is bound to (RFC 7800), and whether whoever sends it has shown that: a key (RFC 9449) or a certificate (RFC 8705). */
+import { hash } from 'node:crypto';
+import { refuse } from './error.ts';
+import type { OwnToken } from './own-token.ts';
+
+/** How a token was sent, and what came with it that was proven. */
+export interface ShownBinding {
+  /** Of the `Authorization` header; a token that came in another way came as `Bearer`. */
+  readonly scheme: 'Bearer' | 'DPoP';
+  /** Thumbprint of the key that made the DPoP proof; the proof was verified, with this token as its `ath`. */
+  readonly jkt?: string | undefined;
+  /** The leaf that the client showed, in DER; its private key was proven in the handshake. */
+  readonly certificate?: Uint8Array | undefined;
+}
+
+/**
+ * Returns where the binding holds. A token that is bound to nothing is fine beside a certificate, which whoever calls from
+ * a mesh shows on every call; a proof is made on purpose, so that a token which is bound to no key is refused beside one
+ * (RFC 9449 §7.1). Refuses with `token.binding_…`.
+ */
+export function requireBinding({ confirmation }: Pick<OwnToken, 'confirmation'>, shown: ShownBinding): void {
+  const isKeyBound = confirmation !== undefined && 'jkt' in confirmation;
+  if (isKeyBound !== (shown.scheme === 'DPoP')) {
+    refuse('token.binding_scheme', `the token is ${isKeyBound ? '' : 'not '}bound to a DPoP key`);
+  }
+  if (confirmation === undefined) return;
+  const actual = isKeyBound ? shown.jkt : shown.certificate && thumbprintOf(shown.certificate);
+  if (actual === undefined) refuse('token.binding_missing');
+  const expected = 'jkt' in confirmation ? confirmation.jkt : confirmation['x5t#S256'];
+  if (actual !== expected) refuse('token.binding_mismatch');
+}
+
+/** `x5t#S256` of a certificate in DER (RFC 8705 §3.1). */
+export function thumbprintOf(certificate: Uint8Array): string {
+  return hash('sha256', certificate, 'base64url');
+}
