@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: exchanges a second at 32 connections, ES256 JWT-SVID in, ES256 access token out, durable audit on a real
- * PostgreSQL, 1,000 grants; beside the bare floor, interleaved in one run, so that ratios mean something on a noisy machine.
+ * PostgreSQL, 1,000 grants (BENCH_REUSE=5m: tokens are reused while so much of them is left); beside the bare floor, interleaved in one run, so that ratios mean something on a noisy machine.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,6 +18,7 @@ const rounds = Number(process.env.BENCH_ROUNDS ?? 5);
 const secondsPerRound = Number(process.env.BENCH_SECONDS ?? 6);
 const svidCount = 4_000;
 const grantCount = Number(process.env.BENCH_GRANTS ?? 1_000);
+const reuse = process.env.BENCH_REUSE;
 
 interface Round {
   readonly label: string;
@@ -108,7 +109,11 @@ function benchPolicy(): string {
       apiVersion: 'mintmark/v1',
       kind: 'Resource',
       metadata: { name: 'alpha' },
-      spec: { audience: 'https://alpha.test', scopes: ['read', 'write'] },
+      spec: {
+        audience: 'https://alpha.test',
+        scopes: ['read', 'write'],
+        ...(reuse === undefined ? {} : { reuse: { minRemaining: reuse } }),
+      },
     },
     ...grants,
   ]);
@@ -203,6 +208,7 @@ function report(results: readonly Round[]): void {
     /model name\s*: (.+)/.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? 'unknown processor';
   console.log(
     `\nmedians of ${rounds} interleaved rounds of ${secondsPerRound} s, ${connections} connections, ${grantCount} grants, ` +
+      `${reuse === undefined ? '' : `reuse above ${reuse}, `}` +
       `audit on PostgreSQL; ${cpus().length} × ${processor}, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}`,
   );
 }

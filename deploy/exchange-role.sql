@@ -22,6 +22,9 @@ revoke all on schema_migrations, policy_documents, policy_revisions, policy_chan
 
 grant select on policy_documents, policy_revisions, revocations to mintmark_exchange;
 
+-- Which documents a revision touched, so that only those are read again; not what they said before.
+grant select (revision, kind, name) on policy_changes to mintmark_exchange;
+
 -- Public key material only: wrapped_private_key is left out.
 grant select (kid, algorithm, state, public_jwk, created_at) on signing_keys to mintmark_exchange;
 

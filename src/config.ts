@@ -6,6 +6,7 @@ import { type KeyLife, keyLifeProblems } from './core/key-life.ts';
 import { durationSchema } from './core/policy/document.ts';
 import { Secret } from './core/secret.ts';
 import { isTrustDomainName } from './core/spiffe-id.ts';
+import { type Pkcs11Settings, readPkcs11Settings } from './pkcs11-settings.ts';
 import { readTlsPair, type TlsFiles, type TlsPair, TlsPairMismatch } from './tls-files.ts';
 
 export interface Config {
@@ -22,7 +23,11 @@ export interface Config {
   readonly policyPath: string | undefined;
   /** undefined: generated in the data folder. */
   readonly keyEncryptionKey: Secret<Uint8Array> | undefined;
+  /** What is wrapped or sealed under it is read still, while another takes its place. */
+  readonly previousKeyEncryptionKey: Secret<Uint8Array> | undefined;
   readonly keyLife: KeyLife;
+  /** The token that signing keys live in; undefined: they are held in software. */
+  readonly pkcs11: Pkcs11Settings | undefined;
   /** `off` switches it off; undefined: generated in the data folder where the store is embedded, else none. */
   readonly adminToken: Secret<string> | 'off' | undefined;
   readonly trustedProxies: readonly string[];
@@ -130,9 +135,18 @@ const environmentSchema = z.object({
   MINTMARK_AUDIT_ON_OUTAGE: z.enum(['spool', 'deny'], 'is neither spool nor deny').optional(),
   MINTMARK_POLICY: z.string().optional(),
   MINTMARK_KEY_ENCRYPTION_KEY: keySchema,
+  MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY: keySchema,
   MINTMARK_KEY_ROTATION: durationSchema.default(30 * 86_400),
   MINTMARK_KEY_PREPUBLISH: durationSchema.default(86_400),
   MINTMARK_KEY_RETENTION: durationSchema.default(2 * 86_400),
+  MINTMARK_PKCS11_MODULE: z.string().optional(),
+  MINTMARK_PKCS11_TOKEN_LABEL: z.string().optional(),
+  MINTMARK_PKCS11_PIN_FILE: z.string().optional(),
+  MINTMARK_PKCS11_SESSIONS: z
+    .string()
+    .regex(/^([1-9]|[1-5]\d|6[0-4])$/, 'is not a number from 1 to 64')
+    .transform(Number)
+    .optional(),
   MINTMARK_ADMIN_TOKEN: adminTokenSchema,
   MINTMARK_TRUSTED_PROXIES: proxiesSchema,
   MINTMARK_CLIENT_CERT_HEADER: z
@@ -143,7 +157,11 @@ const environmentSchema = z.object({
 });
 
 /** Names that may also be given as a file, by `…_FILE`. */
-const fileNames = ['MINTMARK_KEY_ENCRYPTION_KEY', 'MINTMARK_ADMIN_TOKEN'] as const;
+const fileNames = [
+  'MINTMARK_KEY_ENCRYPTION_KEY',
+  'MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY',
+  'MINTMARK_ADMIN_TOKEN',
+] as const;
 /** Read by the commands that talk to a server, not by the server. */
 const clientNames = ['MINTMARK_URL', 'MINTMARK_TOKEN', 'MINTMARK_TOKEN_FILE'];
 const knownNames = new Set([
@@ -187,6 +205,20 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
       'MINTMARK_KEY_ENCRYPTION_KEY: is required with DATABASE_URL, so that replicas share signing keys',
     );
   }
+  const { MINTMARK_KEY_ENCRYPTION_KEY: keyEncryptionKey, MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY: previousKey } =
+    values;
+  if (previousKey !== undefined && keyEncryptionKey === undefined) {
+    problems.push(
+      'MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY: has no use without MINTMARK_KEY_ENCRYPTION_KEY, which takes its place',
+    );
+  }
+  if (
+    previousKey &&
+    keyEncryptionKey &&
+    Buffer.compare(previousKey.reveal(), keyEncryptionKey.reveal()) === 0
+  ) {
+    problems.push('MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY: is the same as MINTMARK_KEY_ENCRYPTION_KEY');
+  }
   if (values.DATABASE_URL === undefined && values.MINTMARK_EXCHANGE_DATABASE_URL !== undefined) {
     problems.push('MINTMARK_EXCHANGE_DATABASE_URL: has no use without DATABASE_URL');
   }
@@ -202,6 +234,13 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     retentionSeconds: values.MINTMARK_KEY_RETENTION,
   };
   problems.push(...keyLifeProblems(keyLife));
+  const pkcs11 = readPkcs11Settings(
+    values.MINTMARK_PKCS11_MODULE,
+    values.MINTMARK_PKCS11_TOKEN_LABEL,
+    values.MINTMARK_PKCS11_PIN_FILE,
+    values.MINTMARK_PKCS11_SESSIONS,
+    problems,
+  );
   const tls = readTls(values.MINTMARK_TLS_CERT, values.MINTMARK_TLS_KEY, problems);
   if (problems.length > 0) throw new ConfigRefused(problems);
 
@@ -216,8 +255,10 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     // The embedded store is on the disk that a spool would be on.
     auditOnOutage: values.DATABASE_URL === undefined ? 'deny' : (values.MINTMARK_AUDIT_ON_OUTAGE ?? 'spool'),
     policyPath: values.MINTMARK_POLICY,
-    keyEncryptionKey: values.MINTMARK_KEY_ENCRYPTION_KEY,
+    keyEncryptionKey,
+    previousKeyEncryptionKey: previousKey,
     keyLife,
+    pkcs11,
     adminToken: values.MINTMARK_ADMIN_TOKEN,
     trustedProxies: values.MINTMARK_TRUSTED_PROXIES,
     certificateHeader: values.MINTMARK_CLIENT_CERT_HEADER,

@@ -2,7 +2,8 @@
 import type { FastifyBaseLogger } from 'fastify';
 import { readPolicyPath } from './adapters/policy-source/read-path.ts';
 import type { PolicyBook } from './core/policy/book.ts';
-import { type Clock, RevisionConflict } from './core/ports.ts';
+import { RevisionConflict } from './core/policy-store.ts';
+import type { Clock } from './core/ports.ts';
 import { v7RequestId } from './core/request-id.ts';
 
 export interface PolicyFile {

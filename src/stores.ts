@@ -137,6 +137,7 @@ export async function openLastKnownState(
   return await openLastKnown({
     folder: join(config.dataDir, 'last-known'),
     keyEncryptionKey,
+    previousKeyEncryptionKey: config.previousKeyEncryptionKey,
     stores,
     clock,
     log: (message, details) => logger.warn(details, message),

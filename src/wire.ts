@@ -5,6 +5,7 @@ import packageDescription from '../package.json' with { type: 'json' };
 import { openFileKeyCache } from './adapters/data-dir/key-cache.ts';
 import { openDataDir } from './adapters/data-dir/open.ts';
 import { memoryRateCounter } from './adapters/memory/rate-counter.ts';
+import { memoryTokenCache } from './adapters/memory/token-cache.ts';
 import { openMetrics } from './adapters/metrics/open.ts';
 import { openCallPlatform } from './adapters/net/call-platform.ts';
 import { openFetchDocument } from './adapters/net/fetch-document.ts';
@@ -13,7 +14,6 @@ import { readPolicyText } from './adapters/policy-source/read-text.ts';
 import { writePolicyText } from './adapters/policy-source/write-text.ts';
 import type { SqlStores } from './adapters/postgres/open.ts';
 import type { RedisStores } from './adapters/redis/open.ts';
-import { openSoftwareKeys } from './adapters/software-keys/open.ts';
 import type { Spool } from './adapters/spool/open.ts';
 import { readTokenFile } from './adapters/token-file/read.ts';
 import { openWorkloadApi } from './adapters/workload-api/open.ts';
@@ -23,7 +23,9 @@ import type { TokenAlgorithm } from './core/algorithm.ts';
 import { tokenEndpointOf } from './core/discovery.ts';
 import { createExchange } from './core/exchange.ts';
 import { createExplain } from './core/explain.ts';
+import { createForwardAuth } from './core/forward-auth.ts';
 import { createIntrospect } from './core/introspect.ts';
+import { createMintOrReuse } from './core/mint-or-reuse.ts';
 import { algorithmsOf } from './core/policy/algorithms.ts';
 import { createPolicyBook } from './core/policy/book.ts';
 import { createPinnedKeysAlarm } from './core/policy/pinned-keys-alarm.ts';
@@ -34,6 +36,7 @@ import { replayAttempts } from './core/replay.ts';
 import { createRevoke } from './core/revoke.ts';
 import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { createCheckUnsavedIssuer } from './credentials/check-unsaved-issuer.ts';
+import { createVerifyDpop } from './credentials/dpop.ts';
 import { openKeySets } from './credentials/jwks.ts';
 import { openLastGoods } from './credentials/last-good.ts';
 import { createVerifyOwnToken } from './credentials/own-token.ts';
@@ -48,6 +51,7 @@ import type { ReadinessCheck } from './http/dependencies.ts';
 import { serverTlsOptions } from './http/server-tls.ts';
 import { applyPolicyFile } from './policy-file.ts';
 import { openRevocations } from './revocations.ts';
+import { openSigningKeys } from './signing-keys.ts';
 import {
   adminTokenOf,
   keyEncryptionKeyOf,
@@ -105,14 +109,22 @@ async function assemble(
   const keyEncryptionKey = await keyEncryptionKeyOf(config, dataDir);
   const lastKnown = await openLastKnownState(config, stores, keyEncryptionKey, clock, logger);
   let algorithms: readonly TokenAlgorithm[] = ['ES256'];
-  const keyRing = await openSoftwareKeys({
-    keyStore: lastKnown?.keys ?? stores.keys,
-    readAt: lastKnown?.keysReadAt,
-    keyEncryptionKey,
-    clock,
-    life: config.keyLife,
-    algorithms: () => algorithms,
-  });
+  const signingKeys = await openSigningKeys(
+    config,
+    {
+      keyStore: lastKnown?.keys ?? stores.keys,
+      readAt: lastKnown?.keysReadAt,
+      keyEncryptionKey,
+      previousKeyEncryptionKey: config.previousKeyEncryptionKey,
+      log: (message) => logger.info(message),
+      clock,
+      life: config.keyLife,
+      algorithms: () => algorithms,
+    },
+    logger,
+  );
+  closers.push(signingKeys.close);
+  const { keyRing } = signingKeys;
   closers.push(
     every(keyRefreshMillis, () => keyRing.refresh(), logger, 'signing keys could not be refreshed'),
   );
@@ -126,7 +138,7 @@ async function assemble(
     fetchDocument,
     watchBundles: openWorkloadApi(),
     clock,
-    lastGoodOf: openLastGoods(keyCache, keyEncryptionKey),
+    lastGoodOf: openLastGoods(keyCache, keyEncryptionKey, config.previousKeyEncryptionKey),
     log: (message, error) => logger.warn({ err: error }, message),
   });
   closers.push(() => keySets.close());
@@ -171,6 +183,14 @@ async function assemble(
     limit: refusalLimit,
     windowSeconds: refusalWindowSeconds,
   });
+  // In this process alone: a proxy's refusals cost no round trip, and none of the exchanges from its address.
+  const proxyCounter = memoryRateCounter(clock);
+  const forwardAuthCap = createRefusalCap({
+    shared: proxyCounter,
+    local: proxyCounter,
+    limit: refusalLimit,
+    windowSeconds: refusalWindowSeconds,
+  });
   const verifierOptions = {
     keySets,
     issuer: config.issuer,
@@ -180,6 +200,14 @@ async function assemble(
     readTokenFile,
   };
   const verify = createVerifier(verifierOptions);
+  const replayGuard = redis?.replayGuard ?? stores.replayGuard;
+  const verifyOwnToken = createVerifyOwnToken({ issuer: config.issuer, keyRing, revocations });
+  const forwardAuth = createForwardAuth({
+    verify,
+    revocations,
+    verifyOwnToken,
+    verifyDpop: createVerifyDpop({ replayGuard }),
+  });
   const metrics = openMetrics({
     clock,
     policyRevision: () => policyBook.current().revision,
@@ -193,13 +221,17 @@ async function assemble(
     policy: () => policyBook.current(),
     verify,
     revocations,
-    replayGuard: redis?.replayGuard ?? stores.replayGuard,
+    replayGuard,
     keyRing,
+    mintOrReuse: createMintOrReuse({
+      keyEncryptionKey,
+      caches: [memoryTokenCache(clock), ...(redis ? [redis.tokenCache] : [])],
+      revocationEpoch: () => revocations.epoch(),
+    }),
     audit,
     refusalCap,
   });
 
-  const verifyOwnToken = createVerifyOwnToken({ issuer: config.issuer, keyRing, revocations });
   const authenticate = openAdmins({ config, bootstrapToken, policyBook, verifyOwnToken }, logger);
   const revoke = createRevoke({
     clock,
@@ -207,7 +239,7 @@ async function assemble(
     verify,
     verifyOwnToken,
     authenticateAdmin: authenticate,
-    replayGuard: redis?.replayGuard ?? stores.replayGuard,
+    replayGuard,
     revocations,
     audit,
     refusalCap,
@@ -247,6 +279,7 @@ async function assemble(
       replayAttempts,
       explain: createExplain(createVerifyWithoutCalls(verifierOptions), createSuppose(config), revocations),
       keyRing,
+      keyRings: [keyRing],
       policyBook,
       policyHistory: stores.policyHistory,
       readPolicyText,
@@ -255,7 +288,9 @@ async function assemble(
       auditLog: stores.audit,
       refusalCap,
       authenticate,
-      readiness: [...readinessOf(stores, redis, spool), opened.readiness],
+      forwardAuth,
+      forwardAuthCap,
+      readiness: [...readinessOf(stores, redis, spool), opened.readiness, ...signingKeys.readiness],
       isDraining: () => isDraining,
     },
     logger,

@@ -15,6 +15,7 @@ const backends = [
     program: '/usr/lib/apache2/modules/mod_oauth2.so', // brings httpd itself, and no service that would start
     debianPackage: 'libapache2-mod-oauth2',
   },
+  { name: 'softhsm', program: 'softhsm2-util', debianPackage: 'softhsm2' }, // brings the library too
 ] as const;
 
 const isPresent = (program: string) =>

@@ -48,7 +48,9 @@ const replayedSchema = z.object({
 const replaySchema = z.object({
   looked_at: z.int(),
   newly_permitted: z.array(replayedSchema),
+  newly_permitted_total: z.int().default(0),
   newly_refused: z.array(replayedSchema),
+  newly_refused_total: z.int().default(0),
   unknown: z.int(),
 });
 
@@ -68,6 +70,30 @@ const revisionSchema = z.object({
 const revisionPageSchema = z.object({ revisions: z.array(revisionSchema) });
 const revisionDetailSchema = revisionSchema.extend({ diff: diffSchema });
 
+const serverKeySchema = z.object({
+  kid: z.string(),
+  alg: z.string(),
+  use: z.string(),
+  state: z.string(),
+  created_at: z.string(),
+  activates_at: z.string(),
+  retires_at: z.string().optional(),
+  leaves_at: z.string().optional(),
+  public_jwk: z.record(z.string(), z.json()),
+});
+const keyListSchema = z.object({ keys: z.array(serverKeySchema) });
+const turnedSchema = keyListSchema.extend({
+  changes: z.array(
+    z.object({
+      kid: z.string(),
+      alg: z.string(),
+      was: z.string().optional(),
+      is: z.string().optional(),
+      activates_at: z.string(),
+    }),
+  ),
+});
+
 const problemSchema = z.object({
   type: z.string(),
   title: z.string(),
@@ -83,6 +109,8 @@ export type ServerDiff = PolicyReplaced['diff'];
 export type ServerReplay = z.infer<typeof replaySchema>;
 export type ServerRevision = z.infer<typeof revisionSchema>;
 export type ServerRevisionDetail = z.infer<typeof revisionDetailSchema>;
+export type ServerKey = z.infer<typeof serverKeySchema>;
+export type KeysTurned = z.infer<typeof turnedSchema>;
 export type ServerProblem = z.infer<typeof problemSchema>;
 
 /** The server refused, and said why. */
@@ -121,6 +149,13 @@ export interface AdminClient {
   checkIssuer(name: string, token: string, document?: unknown): Promise<unknown>;
   /** The answer, unread. */
   explain(question: unknown): Promise<unknown>;
+  listKeys(): Promise<readonly ServerKey[]>;
+  rotateKeys(options: {
+    readonly emergency: boolean;
+    readonly reason?: string | undefined;
+  }): Promise<KeysTurned>;
+  /** Throws `ServerRefused` where there is no such key. */
+  revokeKey(kid: string, options: { readonly reason?: string | undefined }): Promise<KeysTurned>;
 }
 
 const timeoutMillis = 60_000;
@@ -184,7 +219,18 @@ export async function openAdminClient(dependencies: CliDependencies): Promise<Ad
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(question),
       }),
+    listKeys: async () => understand(keyListSchema, await call('GET', '/keys')).keys,
+    rotateKeys: async (options) =>
+      understand(turnedSchema, await call('POST', '/keys/rotate', json(options))),
+    revokeKey: async (kid, options) => {
+      const path = `/keys/${encodeURIComponent(kid)}/revoke`;
+      return understand(turnedSchema, await call('POST', path, json(options)));
+    },
   };
+}
+
+function json(body: unknown): RequestInit {
+  return { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
 }
 
 /** One request that follows no redirect, since it may carry a token. Throws `CommandFailure` where nobody answers. */

@@ -6,9 +6,11 @@ import { documentLabel, type FieldPath, type PolicySource } from '../core/policy
 import type { ServerProblem } from './admin-client.ts';
 import { plain } from './paint.ts';
 
-const hints: Readonly<Record<number, string>> = {
-  401: 'Check MINTMARK_TOKEN, MINTMARK_TOKEN_FILE, or that MINTMARK_DATA_DIR is this server’s; a login that is over is renewed by mintmark login.',
-  409: 'Change these documents where MINTMARK_POLICY points, on the server.',
+const hints: Readonly<Record<string, string>> = {
+  'urn:mintmark:problem:unauthorized':
+    'Check MINTMARK_TOKEN, MINTMARK_TOKEN_FILE, or that MINTMARK_DATA_DIR is this server’s; a login that is over is renewed by mintmark login.',
+  'urn:mintmark:problem:managed-by-file':
+    'Change these documents where MINTMARK_POLICY points, on the server.',
 };
 
 /** Sentences for a person; where a document came from `sources`, with the file and line of the field. */
@@ -17,7 +19,7 @@ export function explainProblem(problem: ServerProblem, sources: readonly PolicyS
     return explainPlaces(problem.problems, sources).join('\n');
   }
   const detail = problem.detail === undefined ? '' : `: ${problem.detail}`;
-  const hint = hints[problem.status];
+  const hint = hints[problem.type];
   return `${plain(`${problem.title}${detail}`)}${hint === undefined ? '' : `\n${hint}`}\n(request ${plain(problem.request_id)})`;
 }
 

@@ -34,9 +34,15 @@ export function printReplay(replay: ServerReplay, paint: Paint): string {
     return plain(`${mark} ${identity} for ${audience}: ${before} → ${after} (${count}, such as ${id})`);
   };
   const { newly_permitted: permitted, newly_refused: refused, looked_at: lookedAt, unknown } = replay;
+  const rest = (mark: string, listed: ServerReplay['newly_refused'], total: number) => {
+    const more = total - listed.reduce((sum, { count }) => sum + count, 0);
+    return more > 0 ? [`${mark} and ${more} more, ${total} in all`] : [];
+  };
   const lines = [
     ...permitted.map((attempt) => paint('green', line('+', attempt))),
+    ...rest('+', permitted, replay.newly_permitted_total).map((text) => paint('green', text)),
     ...refused.map((attempt) => paint('red', line('-', attempt))),
+    ...rest('-', refused, replay.newly_refused_total).map((text) => paint('red', text)),
     paint('bold', `${lookedAt} recent exchanges decided again; ${unknown} cannot be told from the audit`),
   ];
   return lines.map((text) => `${text}\n`).join('');

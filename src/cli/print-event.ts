@@ -37,6 +37,7 @@ export const eventSchema = z.object({
   checks: z.array(shownCheckSchema).optional(),
   policy_revision: z.int().optional(),
   jti: text,
+  reused: z.boolean().optional(),
   token_expires_at: text,
   actor: text,
   summary: text,
@@ -126,11 +127,11 @@ function askedFor(event: ShownEvent): string {
   return claims === undefined ? scoped : `${scoped}, adding ${claims.join(' ')}`;
 }
 
-function given({ jti, scopes, resource, token_expires_at: end }: ShownEvent): string | undefined {
+function given({ jti, scopes, resource, reused, token_expires_at: end }: ShownEvent): string | undefined {
   if (jti === undefined) return undefined;
   const scope =
     scopes === undefined || scopes.length === 0 ? 'without a scope' : `with scope ${scopes.join(' ')}`;
-  return `a token ${jti} for ${resource ?? 'the resource'} ${scope}${end === undefined ? '' : `, until ${end}`}`;
+  return `a token ${jti} for ${resource ?? 'the resource'} ${scope}${end === undefined ? '' : `, until ${end}`}${reused ? ', minted for an earlier exchange' : ''}`;
 }
 
 /** The checks of a decision, in order; no line where there are none. */

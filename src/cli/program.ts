@@ -4,6 +4,7 @@ import { type ApplyOptions, apply, type DiffOptions, diff } from './commands/app
 import { type AuditEventsOptions, auditEvents } from './commands/audit-events.ts';
 import { type CheckIssuerOptions, checkIssuer } from './commands/check-issuer.ts';
 import { type ExplainOptions, explain } from './commands/explain.ts';
+import { keysList, keysRevoke, keysRotate, type RotateOptions, type TurnOptions } from './commands/keys.ts';
 import type { LoginOptions } from './commands/login.ts';
 import { migrate } from './commands/migrate.ts';
 import { policyRevisions, policyRollback } from './commands/policy.ts';
@@ -113,6 +114,7 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
     .option('--issuer <name>', 'in place of a credential: the Issuer document of --claims')
     .option('--spiffe-id <id>', 'in place of a credential: the identity')
     .option('--claims <json>', 'the claims, or @FILE')
+    .option('--additional-claims <json>', 'claims that the token shall carry besides, or @FILE')
     .option('--at <time>', 'decide at that time, as in 2027-01-01T00:00:00Z')
     .action(async (_options, self: Command) =>
       finish(await explain(dependencies, self.optsWithGlobals<ExplainOptions>())),
@@ -169,6 +171,31 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
     .option('--dry-run', 'only say what would change')
     .action(async (revision: string, _options, self: Command) =>
       finish(await policyRollback(dependencies, revision, self.optsWithGlobals())),
+    );
+  const keys = program
+    .command('keys')
+    .description("Look at the server's signing keys, and turn them.")
+    .copyInheritedSettings(program);
+  const reason = ['--reason <text>', 'why, for the audit'] as const;
+  keys
+    .command('list')
+    .description('List the keys, and where each is in its life.')
+    .action(async (_options, self: Command) => finish(await keysList(dependencies, self.optsWithGlobals())));
+  keys
+    .command('rotate')
+    .description('Let the next keys sign as soon as they were published long enough.')
+    .option('--emergency', 'at once, though resource servers may not know them yet')
+    .option(...reason)
+    .action(async (_options, self: Command) =>
+      finish(await keysRotate(dependencies, self.optsWithGlobals<RotateOptions>())),
+    );
+  keys
+    .command('revoke')
+    .description('Take a key out for good; where it signed, the next one does at once.')
+    .argument('<kid>', 'the kid of the key; after -- where it begins with a hyphen')
+    .option(...reason)
+    .action(async (kid: string, _options, self: Command) =>
+      finish(await keysRevoke(dependencies, kid, self.optsWithGlobals<TurnOptions>())),
     );
   command('token', 'Exchange a platform token for an access token, and print it.')
     .option('--audience <audience>', 'the one target (default: the one that the grants name)')

@@ -117,8 +117,25 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
     'the token is bound to a key and was sent as a plain bearer token, or the other way round',
   'token.binding_missing': 'the token is bound to a key or a certificate, and none was shown with it',
   'token.binding_mismatch': 'the token is bound to another key or certificate than the one that was shown',
-  'token.scope_missing': 'the token lacks the scope that it was sent for',
+  'token.scope_missing': 'the token lacks a scope that the endpoint, or the proxy’s configuration, asks for',
   'token.missing': 'no access token was sent',
+  'dpop.request_unknown':
+    'no trusted proxy says for which method and URL the proof must be, or it says two things: see docs/forward-auth.md',
+  'dpop.malformed': 'the DPoP proof cannot be read as a signed JWT, is too long, or came more than once',
+  'dpop.type_mismatch': 'the DPoP proof’s header says that it is a token of another kind',
+  'dpop.algorithm_refused': 'the DPoP proof is signed with an algorithm that is not allowed for its key',
+  'dpop.key_refused': 'the DPoP proof holds no fit public key, or a private one',
+  'dpop.signature_invalid': 'the DPoP proof is not signed with the key that it holds',
+  'dpop.id_refused': 'the DPoP proof’s jti is missing or too long',
+  'dpop.method_mismatch': 'the DPoP proof was made for another HTTP method',
+  'dpop.url_mismatch': 'the DPoP proof was made for another URL: it must name the public one of this server',
+  'dpop.not_fresh': 'the DPoP proof was made too long ago or in the future: compare the clocks',
+  'dpop.token_mismatch': 'the DPoP proof was not made for the access token that came with it',
+  'dpop.replayed': 'the DPoP proof was used before',
+  'dpop.nonce_missing':
+    'the DPoP proof held no nonce yet; the caller was given one, and should have tried again',
+  'dpop.nonce_refused':
+    'the DPoP proof’s nonce is not one of the last minutes’; the caller was given another',
   'token.revoked':
     'the token is revoked: itself, its identity, who vouches for it, or the key that signed it',
   'admin.grant_missing': 'the policy in force no longer makes an admin of whom the token was minted for',
@@ -129,6 +146,7 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'admin.document_in_use': 'other documents refer to the document that was to be deleted',
   'admin.revision_conflict': 'the policy had changed since the revision that the change was made on',
   'admin.policy_refused': 'the policy has mistakes, so nothing was changed',
+  'admin.keys_conflict': 'others had changed the signing keys meanwhile, so nothing was changed',
 
   'server.rate_limited': 'the address had caused too many refusals',
   'server.overloaded': 'the server had too much to do',
@@ -139,6 +157,7 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'server.revocations_full':
     'as many tokens or names are revoked as are kept: revoke the identity or the issuer in place of single tokens',
   'server.signer_unavailable': 'no signature could be made',
+  'server.key_store_unavailable': 'the signing keys could not be read or changed in their store',
   'server.unexpected': 'something failed that should not: see the server’s log for this request id',
 };
 

@@ -65,6 +65,7 @@ export function noteToken(event: AuditEvent, token: MintedToken): void {
   event.kid = token.kid;
   event.tokenHash = hashOf(token.accessToken.reveal());
   event.tokenExpiresAt = token.expiresAt;
+  if (token.isReused) event.reused = true;
 }
 
 export function noteRefusal(event: AuditEvent, refusal: OAuthError): void {

@@ -47,6 +47,8 @@ export interface AuditEvent {
   /** When the token minted expires, in seconds since the epoch. */
   tokenExpiresAt?: number;
   kid?: string;
+  /** Present where the token was minted for an earlier exchange. */
+  reused?: true;
   /** For administrative actions: who acted, and what changed. */
   actor?: string;
   summary?: string;

@@ -1,5 +1,6 @@
 /** The two discovery documents. Their values come from configuration, never from a request (RFC 8414, OpenID Connect Discovery 1.0). */
 import { signingAlgorithms, tokenAlgorithms } from './algorithm.ts';
+import type { PublicJwk } from './ports.ts';
 
 /** How long a resource server may keep our keys, in seconds. */
 export const jwksMaxAgeSeconds = 300;
@@ -47,12 +48,21 @@ export function authorizationServerMetadata(issuer: string, takesCertificates = 
   };
 }
 
-/** OpenID Connect Discovery 1.0 §3, whose required members are there for verifiers that insist on them. */
-export function openidConfiguration(issuer: string, takesCertificates = false) {
+/**
+ * OpenID Connect Discovery 1.0 §3, whose required members are there for verifiers that insist on them. We issue no ID
+ * token; verifiers read `id_token_signing_alg_values_supported` as what to accept of our access tokens. So it lists the
+ * algorithms of the published keys, and RS256, which §3 says MUST be in it: without an RS256 key it lets nothing in.
+ */
+export function openidConfiguration(
+  issuer: string,
+  published: readonly Pick<PublicJwk, 'alg'>[],
+  takesCertificates = false,
+) {
+  const inUse = new Set(['RS256', ...published.map(({ alg }) => alg)]);
   return {
     ...authorizationServerMetadata(issuer, takesCertificates),
     response_types_supported: ['id_token'],
     subject_types_supported: ['public'],
-    id_token_signing_alg_values_supported: tokenAlgorithms, // each is signed with as soon as a resource asks for it
+    id_token_signing_alg_values_supported: tokenAlgorithms.filter((algorithm) => inUse.has(algorithm)),
   };
 }

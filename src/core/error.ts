@@ -1,6 +1,6 @@
 /** The one catalogue of refusals: a stable `reason` for the operator, an RFC error code and a fixed sentence for the client. */
 
-/** Error codes of RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8707 §2, RFC 6750 §3.1 and RFC 7009 §2.2.1. */
+/** Error codes of RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8707 §2, RFC 6750 §3.1, RFC 7009 §2.2.1 and RFC 9449 §5. */
 export type OAuthCode =
   | 'invalid_request'
   | 'invalid_client'
@@ -8,6 +8,8 @@ export type OAuthCode =
   | 'invalid_scope'
   | 'invalid_target'
   | 'invalid_token'
+  | 'invalid_dpop_proof'
+  | 'use_dpop_nonce'
   | 'unauthorized_client'
   | 'unsupported_grant_type'
   | 'unsupported_token_type'
@@ -157,11 +159,25 @@ export const reasons = {
   'token.issuer_mismatch': { code: 'invalid_token' },
   'token.audience_mismatch': { code: 'invalid_token' },
   'token.expired': { code: 'invalid_token' },
-  'token.revoked': { code: 'invalid_token' },
+  'token.scope_missing': { code: 'invalid_token' },
   'token.binding_scheme': { code: 'invalid_token' },
   'token.binding_missing': { code: 'invalid_token' },
   'token.binding_mismatch': { code: 'invalid_token' },
-  'token.scope_missing': { code: 'invalid_token' },
+  'dpop.request_unknown': { code: 'invalid_dpop_proof' },
+  'dpop.malformed': { code: 'invalid_dpop_proof' },
+  'dpop.type_mismatch': { code: 'invalid_dpop_proof' },
+  'dpop.algorithm_refused': { code: 'invalid_dpop_proof' },
+  'dpop.key_refused': { code: 'invalid_dpop_proof' },
+  'dpop.signature_invalid': { code: 'invalid_dpop_proof' },
+  'dpop.id_refused': { code: 'invalid_dpop_proof' },
+  'dpop.method_mismatch': { code: 'invalid_dpop_proof' },
+  'dpop.url_mismatch': { code: 'invalid_dpop_proof' },
+  'dpop.not_fresh': { code: 'invalid_dpop_proof' },
+  'dpop.token_mismatch': { code: 'invalid_dpop_proof' },
+  'dpop.replayed': { code: 'invalid_dpop_proof' },
+  'dpop.nonce_missing': { code: 'use_dpop_nonce' },
+  'dpop.nonce_refused': { code: 'use_dpop_nonce' },
+  'token.revoked': { code: 'invalid_token' },
   'token.missing': {
     code: 'invalid_token',
     sentence: 'The Authorization header must hold an access token of this issuer.',
@@ -174,6 +190,7 @@ export const reasons = {
   'admin.document_in_use': { code: 'invalid_request' },
   'admin.revision_conflict': { code: 'invalid_request' },
   'admin.policy_refused': { code: 'invalid_request' },
+  'admin.keys_conflict': { code: 'invalid_request' },
 
   'server.rate_limited': {
     code: 'temporarily_unavailable',
@@ -186,6 +203,7 @@ export const reasons = {
   'server.revocations_unavailable': { code: 'temporarily_unavailable' },
   'server.revocations_full': { code: 'temporarily_unavailable' },
   'server.signer_unavailable': { code: 'temporarily_unavailable' },
+  'server.key_store_unavailable': { code: 'temporarily_unavailable' },
   'server.unexpected': { code: 'server_error' },
 } as const satisfies Record<string, Entry>;
 
@@ -200,6 +218,8 @@ export const sentences: Record<OAuthCode, string> = {
   invalid_scope: 'The requested scope is malformed or not permitted.',
   invalid_target: 'The requested target is unknown, malformed or not permitted.',
   invalid_token: 'The platform token was not accepted.',
+  invalid_dpop_proof: 'The DPoP proof is missing or was not accepted.',
+  use_dpop_nonce: 'The DPoP proof must hold the nonce of the DPoP-Nonce header.',
   unauthorized_client: 'This client may not make this request.',
   unsupported_grant_type: 'The grant type is not supported.',
   unsupported_token_type: 'Tokens of this type cannot be revoked.',

@@ -12,11 +12,12 @@ import type { Credential } from './credential.ts';
 import { decide } from './decide.ts';
 import { OAuthError, refuse } from './error.ts';
 import { endingWithEarlier, type Identity } from './identity.ts';
+import type { MintOrReuse } from './mint-or-reuse.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
 import type { AuditSink, Clock, KeyRing, ReplayGuard, Revocations, Verify } from './ports.ts';
 import type { RefusalCap } from './refusal-cap.ts';
 import type { TokenRequest } from './request.ts';
-import { type MintedToken, mintAccessToken } from './token.ts';
+import { draftAccessToken, type MintedToken } from './token.ts';
 
 export interface ExchangeParts {
   readonly issuer: string;
@@ -26,6 +27,7 @@ export interface ExchangeParts {
   readonly revocations: Pick<Revocations, 'refusesNew'>;
   readonly replayGuard: ReplayGuard;
   readonly keyRing: KeyRing;
+  readonly mintOrReuse: MintOrReuse;
   readonly audit: AuditSink;
   readonly refusalCap: RefusalCap;
 }
@@ -57,8 +59,9 @@ export function createExchange(parts: ExchangeParts): Exchange {
       noteDecision(event, decision);
       if (!decision.permit) return refuse(decision.reason);
 
-      // 5. Token out.
-      const token = await mintAccessToken(parts.keyRing.signer(decision.resource.signingAlgorithm), {
+      // 5. Token out; the same again where its resource lets tokens be reused.
+      const signer = parts.keyRing.signer(decision.resource.signingAlgorithm);
+      const draft = draftAccessToken(signer, {
         issuer: parts.issuer,
         subject: identity.spiffeId,
         audience: decision.resource.audience,
@@ -66,6 +69,11 @@ export function createExchange(parts: ExchangeParts): Exchange {
         scopes: decision.scopes,
         lifetimeSeconds: decision.lifetimeSeconds,
         addedClaims: decision.claims,
+        nowMillis,
+      });
+      const token = await parts.mintOrReuse(signer, draft, {
+        minRemainingSeconds: decision.resource.reuseMinRemainingSeconds,
+        policyRevision: policy.revision,
         nowMillis,
       });
       noteToken(event, token);

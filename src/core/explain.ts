@@ -1,10 +1,12 @@
 /** Answers "what would the exchange say, and why?" with the exchange's own parts; mints, claims and records nothing. */
+import { readAdditionalClaims } from './additional-claims.ts';
 import type { Check } from './audit.ts';
 import type { Credential } from './credential.ts';
-import { type Decision, decide } from './decide.ts';
+import { type AskedFor, type Decision, decide } from './decide.ts';
 import { checkGrantScopes, nearestGrants } from './decision-trace.ts';
 import { OAuthError, type Reason } from './error.ts';
 import type { IdentityFields } from './identity.ts';
+import type { Json } from './json.ts';
 import { suggest } from './policy/nearest-word.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
 import type { Revocations } from './ports.ts';
@@ -28,6 +30,7 @@ export interface Question {
   readonly audience?: string | undefined;
   /** As a request writes them: divided by spaces. */
   readonly scope?: string | undefined;
+  readonly additionalClaims?: Json | undefined;
 }
 
 /** What became of one grant, and the first thing that failed. */
@@ -75,11 +78,10 @@ export function createExplain(
       return orRevoked(explainSupposed({ given, ...asked }, suppose, policy, nowMillis), nowMillis);
     }
     try {
-      const scopes = parseScope(asked.scope);
+      const request = readAsked(asked);
       const identity = await verify(given.credential, policy, nowMillis);
       if (identity === undefined) return { outcome: 'unchecked', detail: onlyAnExchange, grants: [] };
-      const explanation = explainDecision(identity, { audience: asked.audience, scopes }, policy, nowMillis);
-      return orRevoked(explanation, nowMillis);
+      return orRevoked(explainDecision(identity, request, policy, nowMillis), nowMillis);
     } catch (error) {
       return refusedBy(error);
     }
@@ -88,18 +90,25 @@ export function createExplain(
 
 /** The same for what is only supposed: at once, and without a server. */
 export function explainSupposed(
-  { given, audience, scope }: Question & { readonly given: Supposed },
+  { given, ...asked }: Question & { readonly given: Supposed },
   suppose: Suppose,
   policy: PolicySnapshot,
   nowMillis: number,
 ): Explanation {
   try {
-    const scopes = parseScope(scope);
+    const request = readAsked(asked);
     const identity = suppose(given, policy, nowMillis);
-    return explainDecision(identity, { audience, scopes }, policy, nowMillis);
+    return explainDecision(identity, request, policy, nowMillis);
   } catch (error) {
     return refusedBy(error);
   }
+}
+
+/** By the readers and in the order of the token endpoints. Throws as they do. */
+function readAsked({ audience, scope, additionalClaims }: Omit<Question, 'given'>): AskedFor {
+  const scopes = parseScope(scope);
+  const claims = additionalClaims === undefined ? undefined : readAdditionalClaims(additionalClaims);
+  return { audience, scopes, additionalClaims: claims };
 }
 
 function refusedBy(error: unknown): Explanation {
@@ -115,7 +124,7 @@ const maxSuggestions = 200;
 
 function explainDecision(
   identity: IdentityFields,
-  asked: { readonly audience: string | undefined; readonly scopes: readonly string[] | undefined },
+  asked: AskedFor,
   policy: PolicySnapshot,
   nowMillis: number,
 ): Explanation {

@@ -1,7 +1,7 @@
 /** When signing keys are made, begin to sign, stop and go: by their `activatesAt` alone, so that a replica which lost the store goes on with the plan that it knows. */
 import type { TokenAlgorithm } from './algorithm.ts';
 import type { KeyLife } from './key-life.ts';
-import type { StoredKey } from './ports.ts';
+import type { PlannedKey, StoredKey } from './ports.ts';
 
 export interface MissingKey {
   readonly algorithm: TokenAlgorithm;
@@ -26,7 +26,7 @@ export function signingKey<K extends Pick<StoredKey, 'kid' | 'algorithm' | 'crea
 
 /**
  * What the keys should be now: states by the clock, what has outlived its tokens gone, and one next key for each
- * wanted algorithm. The very first key of an algorithm signs at once: nobody can hold a token of an earlier one.
+ * wanted algorithm. An algorithm that is not wanted any more gets no next key, and goes with its last one. The very first key of an algorithm signs at once: nobody can hold a token of an earlier one.
  */
 export function planKeys(
   keys: readonly StoredKey[],
@@ -36,10 +36,12 @@ export function planKeys(
 ): KeyPlan {
   const algorithms = new Set([...keys.map(({ algorithm }) => algorithm), ...wanted]);
   const plans = [...algorithms].map((algorithm) => {
-    const kept = withoutOutlived(withOneSigning(inOrder(keys, algorithm), nowMillis), nowMillis, life);
+    const isWanted = wanted.includes(algorithm);
+    const ring = withOneSigning(inOrder(keys, algorithm), nowMillis);
+    const kept = withoutOutlived(ring, isWanted, nowMillis, life);
     return {
       keys: withStates(kept, nowMillis),
-      missing: wanted.includes(algorithm)
+      missing: isWanted
         ? missingTimes(kept, nowMillis, life).map((activatesAt) => ({ algorithm, activatesAt }))
         : [],
     };
@@ -62,20 +64,37 @@ export function bringForward(
 }
 
 /**
- * Without this key; where it was signing, the next one signs at once. Throws where there is no next one: an older key
- * must never sign again.
+ * Without this key; where it was signing, the next one signs at once. Where there is no next one, a key is missing that
+ * does: an older one, whose tokens are still alive, must never sign again.
  */
-export function withoutRevoked(
-  keys: readonly StoredKey[],
-  kid: string,
-  nowMillis: number,
-): readonly StoredKey[] {
+export function withoutRevoked(keys: readonly StoredKey[], kid: string, nowMillis: number): KeyPlan {
   const revoked = keys.find((key) => key.kid === kid);
   const kept = keys.filter((key) => key !== revoked);
-  if (revoked === undefined || signingKey(keys, revoked.algorithm, nowMillis) !== revoked) return kept;
-  const next = inOrder(kept, revoked.algorithm).find(({ activatesAt }) => activatesAt > nowMillis);
-  if (next === undefined) throw new Error(`no key is there to take over from ${kid}`);
-  return kept.map((key) => (key === next ? { ...key, activatesAt: nowMillis } : key));
+  if (revoked === undefined || signingKey(keys, revoked.algorithm, nowMillis) !== revoked) {
+    return { keys: kept, missing: [] };
+  }
+  const { algorithm } = revoked;
+  const others = inOrder(kept, algorithm);
+  const next = others.find(({ activatesAt }) => activatesAt > nowMillis);
+  if (next === undefined) {
+    return { keys: kept, missing: others.length === 0 ? [] : [{ algorithm, activatesAt: nowMillis }] };
+  }
+  return {
+    keys: kept.map((key) => (key === next ? { ...key, activatesAt: nowMillis } : key)),
+    missing: [],
+  };
+}
+
+/** The keys of each algorithm in the order in which they sign, with what follows for each from the one after it. */
+export function withTimes(keys: readonly StoredKey[], { retentionSeconds }: KeyLife): readonly PlannedKey[] {
+  const algorithms = new Set(keys.map(({ algorithm }) => algorithm));
+  return [...algorithms].flatMap((algorithm) =>
+    inOrder(keys, algorithm).map((key, index, ring) => {
+      const retiresAt = ring[index + 1]?.activatesAt;
+      if (retiresAt === undefined) return key;
+      return { ...key, retiresAt, leavesAt: retiresAt + retentionSeconds * 1000 };
+    }),
+  );
 }
 
 /** The keys with their states as the clock has them. */
@@ -108,13 +127,19 @@ function withOneSigning(ring: readonly StoredKey[], nowMillis: number): readonly
   );
 }
 
+/**
+ * The last key of an algorithm that is wanted has its successor from the moment on at which it begins to sign. One that
+ * is without has not been wanted since, so none of its tokens is left after the same time (a replica that was wrong
+ * about that, because it lost the store, signs no longer either).
+ */
 function withoutOutlived(
   ring: readonly StoredKey[],
+  isWanted: boolean,
   nowMillis: number,
   { retentionSeconds }: KeyLife,
 ): readonly StoredKey[] {
-  return ring.filter((_, index) => {
-    const successor = ring[index + 1];
+  return ring.filter((key, index) => {
+    const successor = ring[index + 1] ?? (isWanted ? undefined : key);
     return successor === undefined || successor.activatesAt + retentionSeconds * 1000 > nowMillis;
   });
 }

@@ -4,7 +4,6 @@ import type { AuditEvent, Outcome } from './audit.ts';
 import type { Credential } from './credential.ts';
 import type { Identity } from './identity.ts';
 import type { OwnToken } from './own-token.ts';
-import type { StoredDocument } from './policy/document.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
 import type { Revocation, RevocationKind, TokenFacts, Vouched } from './revocation.ts';
 
@@ -19,6 +18,22 @@ export type Verify = (credential: Credential, policy: PolicySnapshot, nowMillis:
  * `token.…`. Whom it is for and what it is bound to is the caller's to check.
  */
 export type VerifyOwnToken = (token: string, nowMillis: number) => Promise<OwnToken>;
+
+/** A DPoP proof (RFC 9449 §4.2), and the request that it must have been made for. */
+export interface ShownProof {
+  readonly proof: string;
+  readonly method: string;
+  /** As our clients know it: from configuration, never from `Host`. */
+  readonly url: string;
+  /** The access token that came with it. */
+  readonly accessToken?: string | undefined;
+}
+
+/**
+ * Proves that whoever sends this request holds a key, and resolves to the key's thumbprint (RFC 7638). Rejects with an
+ * `OAuthError` `dpop.…`, or `server.replay_guard_unavailable` where it cannot know whether the proof was used before.
+ */
+export type VerifyDpop = (shown: ShownProof, nowMillis: number) => Promise<{ readonly jkt: string }>;
 
 export interface Clock {
   /** Milliseconds since the epoch. */
@@ -56,79 +71,14 @@ export interface RefreshableKeyRing extends KeyRing {
 
 /** A key ring that an administrator may turn, for all replicas. */
 export interface TurningKeyRing extends RefreshableKeyRing {
-  list(): readonly StoredKey[];
+  list(): readonly PlannedKey[];
   /** Lets the next keys sign as soon as they were published long enough; in an emergency at once. */
   rotate(isEmergency: boolean): Promise<void>;
-  /** The key is published no more and never signs again; where it was signing, the next one signs at once. */
-  revoke(kid: string): Promise<void>;
-}
-
-export interface StoredPolicy {
-  /** 0 before the first change; each change adds one. */
-  readonly revision: number;
-  readonly documents: readonly StoredDocument[];
-}
-
-export interface PolicyChange {
-  /** The revision that the writer saw; a store that is past it throws `RevisionConflict`. */
-  readonly baseRevision: number;
-  /** The whole new policy. */
-  readonly documents: readonly StoredDocument[];
-  readonly author: string;
-  readonly reason?: string;
-  readonly at: number;
-  /** What the audit keeps of it, durable together with the change or not at all. */
-  readonly event: AuditEvent;
-}
-
-export class RevisionConflict extends Error {
-  override readonly name = 'RevisionConflict';
-}
-
-export interface PolicyStore {
-  load(): Promise<StoredPolicy>;
-  /** The current revision; cheap enough to ask every second. */
-  revision(): Promise<number>;
   /**
-   * Makes the change and appends its event, both or neither, and returns the new revision. A change that alters nothing
-   * keeps the revision, and leaves its event. Throws an `OAuthError` `server.audit_unavailable` where the event is refused.
+   * The key is published no more and never signs again; where it was signing, the next one does at once, or one made
+   * for it. An unknown one is none to revoke. Rejects with `admin.keys_conflict` where others changed the keys meanwhile.
    */
-  replace(change: PolicyChange): Promise<number>;
-  /** Calls back after another process may have changed the policy (a hint, not a promise). Returns how to stop. */
-  onChange(listener: () => void): () => void;
-}
-
-export interface PolicyRevision {
-  readonly revision: number;
-  /** Milliseconds since the epoch. */
-  readonly at: number;
-  readonly author: string;
-  readonly reason: string | undefined;
-}
-
-/** A revision and the documents that it touched. */
-export interface PolicyRevisionDetail extends PolicyRevision {
-  readonly before: readonly StoredDocument[];
-  readonly after: readonly StoredDocument[];
-}
-
-export interface RevisionFilter {
-  readonly author?: string | undefined;
-  /** Milliseconds since the epoch; the first moment that counts, and the first that does not. */
-  readonly since?: number | undefined;
-  readonly until?: number | undefined;
-  /** Only revisions below this one. */
-  readonly below?: number | undefined;
-  readonly limit: number;
-}
-
-/** Every change that a policy store has made. Revisions below 1 and above the current one there are none. */
-export interface PolicyHistory {
-  /** Newest first. */
-  list(filter: RevisionFilter): Promise<readonly PolicyRevision[]>;
-  find(revision: number): Promise<PolicyRevisionDetail | undefined>;
-  /** The whole policy as it stood once that revision was made. */
-  documentsAt(revision: number): Promise<readonly StoredDocument[] | undefined>;
+  revoke(kid: string): Promise<void>;
 }
 
 /** What is revoked, as this replica knows it: from memory, at once. */
@@ -178,11 +128,19 @@ export interface StoredKey {
   readonly algorithm: TokenAlgorithm;
   readonly state: 'next' | 'active' | 'retiring';
   readonly publicJwk: PublicJwk;
-  /** The private key, encrypted by the adapter that made it. */
+  /** What its holder opens the private key by: the key itself, encrypted, or where it is in a token. */
   readonly wrappedPrivateKey: Uint8Array;
   readonly createdAt: number;
   /** From when it signs, in milliseconds since the epoch; until its successor does. */
   readonly activatesAt: number;
+}
+
+/** A key and how its life goes on, in milliseconds since the epoch, as far as it is known. */
+export interface PlannedKey extends StoredKey {
+  /** When its successor begins to sign. */
+  readonly retiresAt?: number;
+  /** When it is published no more. */
+  readonly leavesAt?: number;
 }
 
 export interface KeyStore {
@@ -190,6 +148,27 @@ export interface KeyStore {
   list(): Promise<readonly StoredKey[]>;
   /** Makes the keys what `plan` says of them, whole or not at all; alone among all replicas while it does. Returns the keys after. */
   change(plan: (keys: readonly StoredKey[]) => readonly StoredKey[]): Promise<readonly StoredKey[]>;
+}
+
+/** A stored key that is ready to sign. */
+export interface HeldKey {
+  /** From the private key, never from the store. */
+  readonly publicJwk: PublicJwk;
+  readonly signer: Signer;
+}
+
+/** Where private keys are made and used: this process's memory, or a token that never gives them out. */
+export interface KeyHolder {
+  /** A new key that is not in the store yet. */
+  make(algorithm: TokenAlgorithm, nowMillis: number): Promise<StoredKey>;
+  /** Rejects where this holder did not make it: who can write to the store must not have a key of theirs published. */
+  open(stored: StoredKey): Promise<HeldKey>;
+  /** Told all keys that the store holds, so that others of its making can be destroyed. */
+  keepOnly?(stored: readonly StoredKey[], nowMillis: number): Promise<void>;
+  /** The keys as this holder would store them now. */
+  rewrap?(keys: readonly StoredKey[], nowMillis: number): readonly StoredKey[];
+  /** Told what is stored after each reading. */
+  note?(stored: readonly StoredKey[]): void;
 }
 
 /** Remembers one-time credentials among all replicas. */
@@ -209,6 +188,13 @@ export interface KeyCache {
   /** The value put last, while its time has not passed. Rejects when it cannot know. */
   get(name: string): Promise<string | undefined>;
   put(name: string, value: string, ttlSeconds: number): Promise<void>;
+}
+
+/** Keeps sealed tokens for reuse, and may lose any of them. A wait is a few tens of milliseconds at most. */
+export interface TokenCache {
+  /** The bytes put last, while their time has not passed. Rejects when it cannot know in time. */
+  get(name: string): Promise<Uint8Array | undefined>;
+  put(name: string, sealed: Uint8Array, ttlSeconds: number): Promise<void>;
 }
 
 export interface AuditSink {

@@ -34,8 +34,11 @@ export interface FoldedAttempt extends ChangedAttempt {
 export interface ReplaySummary {
   /** The attempts that had reached a decision. */
   readonly lookedAt: number;
+  /** At most 50 that differ; of how many attempts, the totals say. */
   readonly newlyPermitted: readonly FoldedAttempt[];
+  readonly newlyPermittedTotal: number;
   readonly newlyRefused: readonly FoldedAttempt[];
+  readonly newlyRefusedTotal: number;
   readonly unknown: number;
 }
 
@@ -84,10 +87,14 @@ export function replayAttempts(
 ): ReplaySummary {
   const replayed = events.flatMap((event) => replayAttempt(event, before, after, nowMillis) ?? []);
   const changed = replayed.filter((attempt) => 'requestId' in attempt);
+  const permitted = changed.filter(({ change }) => change === 'newly-permitted');
+  const refused = changed.filter(({ change }) => change === 'newly-refused');
   return {
     lookedAt: replayed.length,
-    newlyPermitted: fold(changed.filter(({ change }) => change === 'newly-permitted')),
-    newlyRefused: fold(changed.filter(({ change }) => change === 'newly-refused')),
+    newlyPermitted: fold(permitted),
+    newlyPermittedTotal: permitted.length,
+    newlyRefused: fold(refused),
+    newlyRefusedTotal: refused.length,
     unknown: replayed.filter(({ change }) => change === 'unknown').length,
   };
 }

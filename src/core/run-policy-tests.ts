@@ -92,7 +92,8 @@ function explainCase(
   const { spiffeId, issuer, claims = {} } = given;
   const supposed: Supposed = issuer === undefined ? { spiffeId: spiffeId ?? '', claims } : { issuer, claims };
   const atMillis = at === undefined ? nowMillis : Date.parse(at);
-  return explainSupposed({ given: supposed, ...request }, suppose, policy, atMillis);
+  const { additional_claims: additionalClaims, ...asked } = request;
+  return explainSupposed({ given: supposed, ...asked, additionalClaims }, suppose, policy, atMillis);
 }
 
 type Expected = PolicyTestCase['expect'];
@@ -145,7 +146,9 @@ function joined(texts: readonly string[]): string {
 function describeCase({ given, request }: PolicyTestCase): string {
   const who = given.spiffeId ?? `claims of ${given.issuer}`;
   const scope = request.scope === undefined ? '' : ` with ${request.scope}`;
-  return `${who} asks for ${request.audience ?? 'the default target'}${scope}`;
+  const names = Object.keys(request.additional_claims ?? {});
+  const adding = names.length === 0 ? '' : `, adding ${names.join(' ')}`;
+  return `${who} asks for ${request.audience ?? 'the default target'}${scope}${adding}`;
 }
 
 function coverageOf(

@@ -36,10 +36,20 @@ export interface MintedToken {
   readonly expiresAt: number;
   readonly lifetimeSeconds: number;
   readonly scopes: readonly string[];
+  /** Whether it was minted for an earlier exchange. */
+  readonly isReused?: boolean;
 }
 
-/** Mints one token for one audience. Throws `server.signer_unavailable` when no signature could be made. */
-export async function mintAccessToken(signer: Signer, order: TokenOrder): Promise<MintedToken> {
+/** A token that is not signed yet. */
+export interface TokenDraft {
+  readonly header: JsonObject;
+  readonly claims: JsonObject;
+  /** What it will be, but for its text. */
+  readonly token: Omit<MintedToken, 'accessToken'>;
+}
+
+/** One token for one audience, for this signer to sign. */
+export function draftAccessToken(signer: Signer, order: TokenOrder): TokenDraft {
   const issuedAt = Math.floor(order.nowMillis / 1000);
   const expiresAt = issuedAt + order.lifetimeSeconds;
   const jti = randomUUID();
@@ -56,15 +66,20 @@ export async function mintAccessToken(signer: Signer, order: TokenOrder): Promis
     ...(order.confirmation === undefined ? {} : { cnf: order.confirmation }),
   };
   const header = { typ: 'at+jwt', alg: signer.algorithm, kid: signer.kid }; // RFC 9068 §2.1
-  return {
-    accessToken: new Secret(await signJwt(signer, header, claims)),
+  const token = {
     tokenType: order.confirmation !== undefined && 'jkt' in order.confirmation ? 'DPoP' : 'Bearer', // RFC 9449 §5
     jti,
     kid: signer.kid,
     expiresAt,
     lifetimeSeconds: order.lifetimeSeconds,
     scopes: order.scopes,
-  };
+  } as const;
+  return { header, claims, token };
+}
+
+/** Throws `server.signer_unavailable` or `server.overloaded` when no signature could be made. */
+export async function signDraft(signer: Signer, { header, claims, token }: TokenDraft): Promise<MintedToken> {
+  return { ...token, accessToken: new Secret(await signJwt(signer, header, claims)) };
 }
 
 /** Compact serialisation of RFC 7515 §3.1. Throws `server.signer_unavailable`. */
@@ -74,6 +89,7 @@ export async function signJwt(signer: Signer, header: JsonObject, claims: JsonOb
     const signature = await signer.sign(Buffer.from(signingInput, 'ascii'));
     return `${signingInput}.${Buffer.from(signature).toString('base64url')}`;
   } catch (cause) {
+    if (cause instanceof OAuthError) throw cause;
     throw new OAuthError('server.signer_unavailable', { cause });
   }
 }

@@ -1,5 +1,5 @@
 /** Public keys as others publish them (RFC 7517): which are fit to verify with, and with which algorithms. */
-import { type CryptoKey, importJWK } from 'jose';
+import { type CryptoKey, importJWK, type JWK } from 'jose';
 import { isJsonObject, type JsonObject } from '../core/json.ts';
 import { type Certificate, readCertificate } from './certificate.ts';
 
@@ -73,6 +73,13 @@ function rootsOf(jwks: readonly unknown[]): readonly Certificate[] {
   });
 }
 
+/** One key that somebody brings along. Throws an Error that says why it is not fit to verify with. */
+export function readPublicKey(jwk: JsonObject): VerificationKey {
+  const unfit = unfitness(jwk, 'sig');
+  if (unfit !== undefined) throw new Error(unfit);
+  return verificationKey(jwk, JSON.stringify(jwk));
+}
+
 function unfitness(jwk: JsonObject, use: KeyUse): string | undefined {
   const { kty, kid, alg, key_ops: operations } = jwk;
   if (kty === 'oct') return 'it is a symmetric key';
@@ -123,11 +130,15 @@ function verificationKey(jwk: JsonObject, fingerprint: string): VerificationKey 
 }
 
 async function importPublic(jwk: JsonObject, algorithm: string): Promise<CryptoKey> {
-  // Only the public members: whatever else the publisher wrote must not change the import.
-  const members = ['kty', 'n', 'e', 'crv', 'x', 'y'].filter((member) => typeof jwk[member] === 'string');
-  const key = await importJWK(Object.fromEntries(members.map((member) => [member, jwk[member]])), algorithm);
+  const key = await importJWK(publicMembersOf(jwk), algorithm);
   if (key instanceof Uint8Array) throw new Error('not a public key');
   return key;
+}
+
+/** Only the public members: whatever else the publisher wrote must not change what the key is. */
+export function publicMembersOf(jwk: JsonObject): JWK {
+  const members = ['kty', 'n', 'e', 'crv', 'x', 'y'].filter((member) => typeof jwk[member] === 'string');
+  return Object.fromEntries(members.map((member) => [member, jwk[member]]));
 }
 
 /** In a bundle a kid names one key; where it names two, neither is trusted (SPIFFE bundle §4.2.1). */

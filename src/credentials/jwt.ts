@@ -26,8 +26,11 @@ const lastCharacters = { 2: /[AQgw]$/, 3: /[AEIMQUYcgkosw048]$/ } as const;
  */
 const refusedParameters = ['jku', 'jwk', 'x5u', 'x5c', 'crit', 'b64', 'zip', 'cty', 'enc'];
 
-/** Throws `credential.malformed`, `credential.header_refused` or `credential.algorithm_refused`. */
-export function readCompactJws(token: string): CompactJws {
+/**
+ * Throws `credential.malformed`, `credential.header_refused` or `credential.algorithm_refused`. `allowed` is a header
+ * parameter that a kind of token must have, though all others must not: a DPoP proof brings its `jwk`.
+ */
+export function readCompactJws(token: string, allowed?: 'jwk'): CompactJws {
   // Every character of a valid token is one byte, so the length in characters is enough.
   if (token.length > maxTokenBytes) {
     refuse('credential.malformed', `expected at most ${maxTokenBytes} bytes, actual ${token.length}`);
@@ -45,7 +48,7 @@ export function readCompactJws(token: string): CompactJws {
   }
   const header = readObject(headerPart, 'header');
   for (const name of refusedParameters) {
-    if (Object.hasOwn(header, name)) {
+    if (name !== allowed && Object.hasOwn(header, name)) {
       refuse('credential.header_refused', `the header parameter "${name}" is not accepted`);
     }
   }

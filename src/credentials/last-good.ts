@@ -35,18 +35,26 @@ export interface LastGood {
 const keptSeconds = 30 * 86_400;
 const sealBytes = 32;
 
-/** Opens the last-good documents of a cache; each source has its own, by `source`. */
+/**
+ * Opens the last-good documents of a cache; each source has its own, by `source`. What was sealed under the previous
+ * key-encryption key, where there is one, counts too.
+ */
 export function openLastGoods(
   cache: KeyCache,
   keyEncryptionKey: Secret<Uint8Array>,
+  previous?: Secret<Uint8Array>,
 ): (source: string) => LastGood {
-  const sealKey = new Uint8Array(
-    hkdfSync('sha256', keyEncryptionKey.reveal(), new Uint8Array(), 'mintmark key cache 1', sealBytes),
-  );
-  const sealOf = (source: string, body: string) =>
-    createHmac('sha256', sealKey)
-      .update(JSON.stringify([source, body]))
-      .digest();
+  const sealUnder = (key: Secret<Uint8Array>) => {
+    const sealKey = new Uint8Array(
+      hkdfSync('sha256', key.reveal(), new Uint8Array(), 'mintmark key cache 1', sealBytes),
+    );
+    return (source: string, body: string) =>
+      createHmac('sha256', sealKey)
+        .update(JSON.stringify([source, body]))
+        .digest();
+  };
+  const sealOf = sealUnder(keyEncryptionKey);
+  const seals = previous === undefined ? [sealOf] : [sealOf, sealUnder(previous)];
 
   return (source) => {
     async function load(): Promise<GoodDocument | undefined> {
@@ -54,7 +62,7 @@ export function openLastGoods(
       if (entry === undefined) return undefined;
       const seal = Buffer.from(entry.slice(0, entry.indexOf('.')), 'base64url');
       const body = entry.slice(entry.indexOf('.') + 1);
-      if (seal.length !== sealBytes || !timingSafeEqual(seal, sealOf(source, body))) {
+      if (seal.length !== sealBytes || !seals.some((made) => timingSafeEqual(seal, made(source, body)))) {
         throw new Error('the cached document is not one that this installation wrote');
       }
       return readBody(body);

@@ -1,4 +1,5 @@
 /** Verifies the access tokens that we minted ourselves (RFC 9068 §4), with the keys that we publish. */
+import { hash } from 'node:crypto';
 import { type CryptoKey, flattenedVerify, importJWK } from 'jose';
 import { OAuthError, refuse } from '../core/error.ts';
 import { isJsonObject, type Json } from '../core/json.ts';
@@ -65,11 +66,35 @@ async function requireSigned(jws: CompactJws, keys: readonly PublicJwk[]): Promi
   if (jwk === undefined || jwk.alg !== algorithm) {
     refuse('token.key_unknown', `kid ${echo(kid)}, alg ${echo(algorithm)}`);
   }
+  const { key, verified } = knownKey(jwk);
+  const digest = hash('sha256', token, 'base64url');
+  if (verified.has(digest)) return;
   const [header = '', payload = '', signature = ''] = token.split('.');
-  const key: CryptoKey | Uint8Array = await importJWK(jwk);
-  await flattenedVerify({ protected: header, payload, signature }, key, { algorithms: [jwk.alg] }).catch(
-    (cause) => refuse('token.signature_invalid', `kid ${echo(kid)}`, cause),
-  );
+  await flattenedVerify({ protected: header, payload, signature }, await key, {
+    algorithms: [jwk.alg],
+  }).catch((cause) => refuse('token.signature_invalid', `kid ${echo(kid)}`, cause));
+  const [oldest] = verified;
+  if (verified.size >= maxRemembered && oldest !== undefined) verified.delete(oldest);
+  verified.add(digest);
+}
+
+interface KnownKey {
+  readonly key: Promise<CryptoKey | Uint8Array>;
+  /** Hashes of tokens whose signature held; the oldest first. */
+  readonly verified: Set<string>;
+}
+
+const maxRemembered = 10_000;
+const knownKeys = new WeakMap<PublicJwk, KnownKey>();
+
+/**
+ * A signature that held under a key holds for ever, and a token comes with every request of a guarded service: only what
+ * may change is asked again. The ring keeps its keys as they are; what is known of one that left it is forgotten with it.
+ */
+function knownKey(jwk: PublicJwk): KnownKey {
+  const known = knownKeys.get(jwk) ?? { key: importJWK(jwk), verified: new Set() };
+  knownKeys.set(jwk, known);
+  return known;
 }
 
 /** A `cnf` that holds neither of the two members is one that nobody here can check, so the token is refused. */

@@ -29,8 +29,8 @@ export function readAgentlessRequest(authorization: string | undefined, body: un
     clientAssertion: undefined,
     clientId: undefined,
     audience,
-    additionalClaims: claims && readAdditionalClaims(claims as JsonObject), // what was read is JSON
     scopes: parseScope(Array.isArray(scope) ? scope.join(' ') : scope),
+    additionalClaims: claims && readAdditionalClaims(claims as JsonObject), // what was read is JSON
     isTokenExchange: false,
   };
 }

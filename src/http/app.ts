@@ -15,6 +15,9 @@ import type { HttpDependencies } from './dependencies.ts';
 import { discoveryRoutes } from './discovery-routes.ts';
 import { docsPage } from './docs-page.ts';
 import { bodyLimitBytes } from './form-route.ts';
+import { guardedMetadataRoutes } from './forward-auth/metadata.ts';
+import { forwardAuthRoutes } from './forward-auth/routes.ts';
+import { forwardAuthPrefix, routeForwardAuth } from './forward-auth/target.ts';
 import { healthRoutes } from './health-routes.ts';
 import { introspectRoutes } from './introspect-routes.ts';
 import { metricsRoutes } from './metrics-routes.ts';
@@ -47,6 +50,7 @@ export async function buildApp(
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }), // the audit has every attempt
     bodyLimit: bodyLimitBytes,
+    rewriteUrl: routeForwardAuth,
     routerOptions: { maxParamLength: 253 }, // a document's name
     requestTimeout: requestTimeoutMillis,
     keepAliveTimeout: keepAliveTimeoutMillis,
@@ -81,6 +85,8 @@ export async function buildApp(
   await app.register(tokenRoutes, dependencies);
   await app.register(revokeRoutes, dependencies);
   await app.register(introspectRoutes, dependencies);
+  await app.register(forwardAuthRoutes, { ...dependencies, prefix: forwardAuthPrefix });
+  await app.register(guardedMetadataRoutes, dependencies);
   await app.register(adminMetadataRoutes, dependencies);
   await app.register(adminRoutes, { ...dependencies, prefix: '/admin/v1' });
   return app;

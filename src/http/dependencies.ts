@@ -1,13 +1,16 @@
 /** What the HTTP layer is given by `wire.ts`; routes take it as their plugin options and import no adapter. */
+import type { OAuthError } from '../core/error.ts';
 import type { Exchange } from '../core/exchange.ts';
 import type { Explain } from '../core/explain.ts';
+import type { ForwardAuth } from '../core/forward-auth.ts';
 import type { Introspect } from '../core/introspect.ts';
 import type { CheckIssuer } from '../core/issuer-check.ts';
 import type { CheckPushedKeys } from '../core/issuer-keys.ts';
 import type { PolicyBook } from '../core/policy/book.ts';
 import type { StoredDocument } from '../core/policy/document.ts';
 import type { PolicySource } from '../core/policy/source.ts';
-import type { AuditLog, AuditSink, Clock, PolicyHistory, TurningKeyRing, Verify } from '../core/ports.ts';
+import type { PolicyHistory } from '../core/policy-store.ts';
+import type { AuditLog, AuditSink, Clock, TurningKeyRing, Verify } from '../core/ports.ts';
 import type { RefusalCap } from '../core/refusal-cap.ts';
 import type { ReplayAttempts } from '../core/replay.ts';
 import type { RevocationBook } from '../core/revocation-book.ts';
@@ -51,6 +54,8 @@ export interface HttpDependencies {
   readonly explain: Explain;
   readonly replayAttempts: ReplayAttempts;
   readonly keyRing: TurningKeyRing;
+  /** All rings that an administrator may turn, `keyRing` among them. */
+  readonly keyRings: readonly TurningKeyRing[];
   readonly policyBook: PolicyBook;
   readonly policyHistory: PolicyHistory;
   readonly readPolicyText: (text: string, options: { managedBy: 'rest' }) => readonly PolicySource[];
@@ -60,8 +65,16 @@ export interface HttpDependencies {
   readonly auditLog: AuditLog;
   readonly refusalCap: RefusalCap;
   readonly authenticate: Authenticate;
+  readonly forwardAuth: ForwardAuth;
+  /** Past it an address's refusals are no longer in an ordinary log; they stay refusals. */
+  readonly forwardAuthCap: RefusalCap;
   readonly readiness: readonly ReadinessCheck[];
-  readonly metrics: { readonly contentType: string; readonly text: () => Promise<string> };
+  readonly metrics: {
+    readonly contentType: string;
+    readonly text: () => Promise<string>;
+    /** By the name of a Resource document, where one was named. */
+    readonly countForwardAuth: (resource: string | undefined, refusal: OAuthError | undefined) => void;
+  };
   /** Whether the process has begun to drain; a draining replica is not ready. */
   readonly isDraining: () => boolean;
 }

@@ -7,6 +7,7 @@ import {
   openidConfiguration,
   paths,
 } from '../core/discovery.ts';
+import { adminAudience } from '../core/policy/admin-resource.ts';
 import type { HttpDependencies } from './dependencies.ts';
 
 const metadataMaxAgeSeconds = 3600;
@@ -17,12 +18,16 @@ export const discoveryRoutes: FastifyPluginAsync<HttpDependencies> = async (app,
 
   const takesCertificates = settings.tls !== undefined || settings.certificateHeader !== undefined;
   publish(paths.jwks, jwksMaxAgeSeconds, 'application/jwk-set+json', () => ({ keys: keyRing.publicKeys() }));
-  publish(paths.authorizationServer, metadataMaxAgeSeconds, 'application/json; charset=utf-8', () =>
-    authorizationServerMetadata(settings.issuer, takesCertificates),
-  );
-  publish(paths.openidConfiguration, metadataMaxAgeSeconds, 'application/json; charset=utf-8', () =>
-    openidConfiguration(settings.issuer, takesCertificates),
-  );
+  // RFC 9728 §4. Whom else we mint tokens for is the policy's to know.
+  const ours = { protected_resources: [adminAudience(settings.issuer)] };
+  publish(paths.authorizationServer, metadataMaxAgeSeconds, 'application/json; charset=utf-8', () => ({
+    ...authorizationServerMetadata(settings.issuer, takesCertificates),
+    ...ours,
+  }));
+  publish(paths.openidConfiguration, metadataMaxAgeSeconds, 'application/json; charset=utf-8', () => ({
+    ...openidConfiguration(settings.issuer, keyRing.publicKeys(), takesCertificates),
+    ...ours,
+  }));
 };
 
 function sendCacheable(

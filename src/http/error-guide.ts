@@ -14,6 +14,10 @@ const advice: Record<OAuthCode, string> = {
     'Name exactly one target, spelled as its resource is registered. Where it is, no grant lets this caller have a token for it: ask an admin, with the `request_id`.',
   invalid_token:
     'Send the platform token as `Authorization: Bearer …`. It must be fresh, signed by a registered platform, and made for this issuer’s audience.',
+  invalid_dpop_proof:
+    'Make a new proof for each request: `typ: dpop+jwt`, your public `jwk`, the method, this URL as it is published, the time now and a fresh `jti`. The resource may demand one.',
+  use_dpop_nonce:
+    'Make the proof again with the `nonce` that the `DPoP-Nonce` header of this answer holds, and send the request again.',
   unauthorized_client:
     'This caller may not act for the subject of that token. Ask as yourself, or have an admin permit it.',
   unsupported_grant_type:

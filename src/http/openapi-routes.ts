@@ -4,6 +4,8 @@ import { z } from 'zod';
 import { grantTypes, paths } from '../core/discovery.ts';
 import { adminMetadataPath } from './admin/metadata.ts';
 import { agentlessBodySchema } from './agentless-request.ts';
+import { guardedMetadataPath } from './forward-auth/metadata.ts';
+import { forwardAuthPrefix } from './forward-auth/target.ts';
 
 const single = z.string().max(65_536);
 
@@ -88,6 +90,7 @@ const refusalSchema = z
   })
   .meta({ id: 'Refusal', description: 'RFC 6749 §5.2.' });
 
+const passSchema = refusalSchema.pick({ error: true, request_id: true }).meta({ id: 'PassRefusal' });
 const documentSchema = z.record(z.string(), z.unknown());
 const keysSchema = z.object({
   keys: z.array(z.looseObject({ kty: z.string(), kid: z.string(), alg: z.string(), use: z.string() })),
@@ -202,6 +205,29 @@ export const routeSchemas: Readonly<Record<string, FastifySchema>> = {
     'The admin API as a protected resource (RFC 9728)',
     json('The metadata.', documentSchema),
   ),
+  [`GET ${guardedMetadataPath}`]: discovery(
+    'getResourceMetadata',
+    'A guarded service as a protected resource (RFC 9728), for its proxy to publish at the service’s own host',
+    json('The metadata.', documentSchema),
+  ),
+  [`GET ${forwardAuthPrefix}/:resource/:scopes`]: {
+    tags: ['forward-auth'],
+    operationId: 'forwardAuth',
+    summary: 'May this request pass? For nginx, Traefik and Envoy',
+    description:
+      'With any method, and with or without scopes, which stand with a `+` between them; what follows in the path is ignored, query and body are never read. Takes a token of ours as `Bearer`, or a client certificate.',
+    response: {
+      200: z.null().describe('It may: the headers `X-SPIFFE-Id` and `X-Auth-…` say who is calling.'),
+      401: json(
+        'It may not: without a token, or with one that does not hold; see `WWW-Authenticate`.',
+        passSchema,
+      ),
+      403: json(
+        'It may not, whatever its token: a scope is missing, the path names no resource, or we failed.',
+        passSchema,
+      ),
+    },
+  },
   'GET /healthz': operations('getHealth', 'Whether the process lives', {
     200: json('It lives.', z.object({ status: z.literal('ok') })),
   }),

@@ -55,6 +55,7 @@ const registerOpenapi: FastifyPluginAsync<HttpDependencies> = async (app, { sett
       tags: [
         { name: 'tokens', description: 'For workloads: a credential in, a token out.' },
         { name: 'discovery', description: 'For resource servers: our keys and where they are.' },
+        { name: 'forward-auth', description: 'For proxies: whether a request may pass.' },
         { name: 'admin', description: 'For admins: the policy and the audit.' },
         { name: 'operations', description: 'For operators and readers.' },
       ],

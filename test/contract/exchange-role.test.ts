@@ -13,14 +13,17 @@ describe('the role of the exchange', () => {
   const clock = testClock();
   let stores: SqlStores;
   let exchange: pg.Client;
+  let ownerUrl: string;
+  let script: string;
 
   beforeAll(async () => {
     const url = await createDatabase(inject('postgresUrl'));
+    ownerUrl = url;
     const roleUrl = new URL(url);
     roleUrl.username = 'mintmark_exchange';
     stores = await openPostgres({ url, exchangeUrl: roleUrl.href, clock });
     await stores.migrate();
-    const script = await readFile(join(import.meta.dirname, '../../deploy/exchange-role.sql'), 'utf8');
+    script = await readFile(join(import.meta.dirname, '../../deploy/exchange-role.sql'), 'utf8');
     await onServer(url, script);
     // It may be run again.
     await onServer(url, script);
@@ -51,6 +54,7 @@ describe('the role of the exchange', () => {
       event: event(),
     });
     expect((await policy.load()).documents).toHaveLength(1);
+    expect((await policy.loadSince(0))?.put).toHaveLength(1);
     const appended = event();
     await audit.append(appended);
     expect(await audit.find(appended.requestId)).toEqual(appended);
@@ -63,8 +67,17 @@ describe('the role of the exchange', () => {
     expect(users.rows.map(({ usename }) => usename).sort()).toEqual(['mintmark', 'mintmark_exchange']);
   });
 
+  test('of an earlier script reads the whole policy at each change', async () => {
+    await onServer(ownerUrl, 'revoke select on policy_changes from mintmark_exchange');
+    expect(await stores.policy.loadSince(0)).toBeUndefined();
+    expect((await stores.policy.load()).documents).toHaveLength(1);
+    await onServer(ownerUrl, script);
+    expect((await stores.policy.loadSince(0))?.put).toHaveLength(1);
+  });
+
   test.each([
     ['read policy', 'select kind, name, body from policy_documents'],
+    ['read which documents changed', 'select revision, kind, name from policy_changes'],
     ['read public keys', 'select kid, algorithm, state, public_jwk from signing_keys'],
     ['use claims', `delete from replay_claims where expires_at < now() - interval '1 year'`],
     [
@@ -91,6 +104,7 @@ describe('the role of the exchange', () => {
     ['delete policy', 'delete from policy_documents'],
     ['add a revision', `insert into policy_revisions values (99, now(), 'me')`],
     ['read the history', 'select * from policy_changes'],
+    ['read what a document said', 'select before, after from policy_changes'],
     ['read wrapped private keys', 'select wrapped_private_key from signing_keys'],
     ['read whole key rows', 'select * from signing_keys'],
     ['add a key', `insert into signing_keys values ('kid', 'ES256', 'active', '{}', '', now())`],

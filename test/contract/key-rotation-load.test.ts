@@ -8,7 +8,7 @@ import { openSoftwareKeys } from '../../src/adapters/software-keys/open.ts';
 import type { KeyLife } from '../../src/core/key-life.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { parseSpiffeId } from '../../src/core/spiffe-id.ts';
-import { mintAccessToken } from '../../src/core/token.ts';
+import { draftAccessToken, signDraft } from '../../src/core/token.ts';
 import { wallClock } from '../../src/wall-clock.ts';
 import { describeSql } from './backends.ts';
 
@@ -57,7 +57,8 @@ describeSql('rotation under load', (backend, name) => {
       while (wallClock.now() < endsAt) {
         const ring = rings[verified % rings.length];
         if (ring === undefined) throw new Error('no ring');
-        const { accessToken, kid } = await mintAccessToken(ring.signer(verified % 3 ? 'ES256' : 'EdDSA'), {
+        const signer = ring.signer(verified % 3 ? 'ES256' : 'EdDSA');
+        const draft = draftAccessToken(signer, {
           issuer: 'https://sts.test',
           subject,
           audience: 'load',
@@ -67,6 +68,7 @@ describeSql('rotation under load', (backend, name) => {
           lifetimeSeconds: 600,
           nowMillis: wallClock.now(),
         });
+        const { accessToken, kid } = await signDraft(signer, draft);
         await jwtVerify(accessToken.reveal(), keySet, { audience: 'load', typ: 'at+jwt' });
         kids.add(kid);
         verified++;

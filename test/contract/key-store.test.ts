@@ -37,6 +37,14 @@ describeSql('key store', (backend) => {
     expect(await keys.list()).toEqual([key('first')]);
   });
 
+  test('keeps another wrapping of a key in the place of the one before', async () => {
+    const { keys } = backend.stores;
+    await keys.change(() => [key('one'), key('two', { state: 'next' })]);
+    const wrappedPrivateKey = Uint8Array.from([9, 8, 7]);
+    const changed = [key('one', { wrappedPrivateKey }), key('two', { state: 'next' })];
+    expect(await keys.change(() => changed)).toEqual(changed);
+  });
+
   test('passes the signing from one key to another in one change', async () => {
     const { keys } = backend.stores;
     await keys.change(() => [key('a', { state: 'next' }), key('b')]);

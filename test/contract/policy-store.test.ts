@@ -1,8 +1,8 @@
 /** The contract of PolicyStore. */
-import { expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { Json } from '../../src/core/json.ts';
 import type { ManagedBy, StoredDocument } from '../../src/core/policy/document.ts';
-import { type PolicyChange, RevisionConflict } from '../../src/core/ports.ts';
+import { type PolicyAmendment, type PolicyChange, RevisionConflict } from '../../src/core/policy-store.ts';
 import { describeSql, policyEvent, select } from './backends.ts';
 
 const at = Date.UTC(2026, 5, 1, 12, 0, 0, 123);
@@ -148,6 +148,90 @@ describeSql('policy store', (backend) => {
     for (const { event } of [late, twice]) expect(await audit.find(event.requestId)).toBeUndefined();
   });
 
+  describe('an amendment', () => {
+    const amendment = (
+      baseRevision: number,
+      put: readonly StoredDocument[],
+      removed: PolicyAmendment['removed'] = [],
+    ): PolicyAmendment => {
+      const { documents: _, ...record } = change(baseRevision, []);
+      return { ...record, put, removed };
+    };
+    const named = (name: string) => ({ kind: 'Grant' as const, name });
+
+    test('changes the documents that it names, and no others', async () => {
+      const { policy, audit } = backend.stores;
+      await policy.replace(change(0, [grant('a'), grant('b'), grant('c')]));
+      const made = amendment(1, [grant('b', { resource: 'orders' }), grant('d')], [named('a')]);
+      expect(await policy.amend(made)).toBe(2);
+      expect(await audit.find(made.event.requestId)).toEqual(made.event);
+      const documents = [grant('b', { resource: 'orders' }), grant('c'), grant('d')];
+      expect(await policy.load()).toEqual({ revision: 2, documents });
+      expect(await backend.stores.policyHistory.find(2)).toMatchObject({
+        before: expect.arrayContaining([grant('a'), grant('b')]),
+        after: expect.arrayContaining([grant('b', { resource: 'orders' }), grant('d')]),
+      });
+    });
+
+    test('of nothing keeps the revision, and leaves its event', async () => {
+      const { policy, audit } = backend.stores;
+      await policy.replace(change(0, [grant('a')]));
+      const same = amendment(1, []);
+      expect(await policy.amend(same)).toBe(1);
+      expect(await audit.find(same.event.requestId)).toEqual(same.event);
+    });
+
+    test('made on another revision is refused, and leaves nothing', async () => {
+      const { policy, audit } = backend.stores;
+      await policy.replace(change(0, [grant('a')]));
+      const late = amendment(0, [grant('b')], [named('a')]);
+      await expect(policy.amend(late)).rejects.toThrow(RevisionConflict);
+      expect(await policy.load()).toEqual({ revision: 1, documents: [grant('a')] });
+      expect(await audit.find(late.event.requestId)).toBeUndefined();
+    });
+
+    test('whose event is refused is not made', async () => {
+      const { policy } = backend.stores;
+      await policy.replace(change(0, [grant('a')]));
+      await backend.database.transaction(({ script }) =>
+        script('alter table audit_events add constraint broken check (false) not valid'),
+      );
+      await expect(policy.amend(amendment(1, [grant('b')]))).rejects.toMatchObject({
+        reason: 'server.audit_unavailable',
+      });
+      expect(await policy.load()).toEqual({ revision: 1, documents: [grant('a')] });
+    });
+
+    test('is what has changed since the revision before, as are whole changes', async () => {
+      const { policy } = backend.stores;
+      await policy.replace(change(0, [grant('a'), grant('b')]));
+      await policy.amend(amendment(1, [grant('c'), grant('e')], [named('a')]));
+      await policy.amend(amendment(2, [grant('c', { resource: 'orders' })], [named('e')]));
+      const reader = backend.replica().policy;
+      const [one, two, none] = [
+        await reader.loadSince(1),
+        await reader.loadSince(2),
+        await reader.loadSince(3),
+      ];
+      expect(one?.revision).toBe(3);
+      expect(one?.put).toEqual([grant('c', { resource: 'orders' })]);
+      expect(one?.removed).toHaveLength(2);
+      expect(one?.removed).toEqual(expect.arrayContaining([named('a'), named('e')]));
+      expect(two).toEqual({ revision: 3, put: [grant('c', { resource: 'orders' })], removed: [named('e')] });
+      expect(none).toEqual({ revision: 3, put: [], removed: [] });
+    });
+
+    test('past a thousand documents is not told apart from the rest', async () => {
+      const { policy } = backend.stores;
+      const many = (count: number) => Array.from({ length: count }, (_, index) => grant(`g-${index}`));
+      await policy.replace(change(0, many(1_000)));
+      expect((await policy.loadSince(0))?.put).toHaveLength(1_000);
+      await policy.amend(amendment(1, [grant('one more')]));
+      expect(await policy.loadSince(0)).toBeUndefined();
+      expect((await policy.loadSince(1))?.put).toHaveLength(1);
+    });
+  });
+
   test('of ten changes at once on one revision exactly one is made', async () => {
     const writers = Array.from({ length: 10 }, (_, index) => {
       const { policy } = index < 2 ? backend.replica() : backend.stores;
@@ -244,5 +328,13 @@ describeSql('policy store', (backend) => {
       'select name from policy_documents where revision = 2',
     );
     expect(rows).toEqual([{ name: 'grant-050000' }]);
+    const { documents: _, ...record } = change(2, []);
+    const before = performance.now();
+    await policy.amend({ ...record, put: [grant('grant-050001', { resource: 'orders' })], removed: [] });
+    const amended = performance.now();
+    expect((await policy.loadSince(2))?.put).toHaveLength(1);
+    console.log(
+      `100,000 grants: amend one ${lap(before, amended)}, read it ${lap(amended, performance.now())}`,
+    );
   });
 });

@@ -1,6 +1,7 @@
 /** One story on each pair of stores, and two replicas that share them: what one knows, the other knows. */
+import { Redis } from 'ioredis';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { adminToken, deploy, deployWithoutSchema, migrate } from '../support/deployment.ts';
 import { type IssuerDouble, startIssuerDouble } from '../support/issuer-double.ts';
 import { eventually } from '../support/processes.ts';
@@ -47,6 +48,16 @@ spec:
   subjects: [{ spiffeId: "spiffe://mintmark.test/once/ns/payments/sa/api" }]
   resource: alpha
   scopes: [alpha]
+---
+apiVersion: mintmark/v1
+kind: Resource
+metadata: { name: again }
+spec: { audience: again, scopes: [again], tokenLifetime: 10m, reuse: { minRemaining: 2m } }
+---
+apiVersion: mintmark/v1
+kind: Grant
+metadata: { name: orders-on-again }
+spec: { subjects: [{ spiffeId: "${ordersId}" }], resource: again, scopes: [again] }
 `;
 
 async function exchange(url: string, audience: string, issuer = url) {
@@ -185,6 +196,28 @@ describe('two replicas on one PostgreSQL and one Redis', () => {
       Array.from({ length: 20 }, (_, index) => present(index % 2 === 0 ? one.url : two.url, raced)),
     );
     expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(19).fill(401)]);
+  });
+
+  test('a token that may be reused is given again by the other, and Redis holds none', async () => {
+    const first = await exchange(one.url, 'again', one.url);
+    const again = await exchange(two.url, 'again', one.url);
+    expect(first.status).toBe(200);
+    expect(again.body.access_token).toBe(first.body.access_token);
+    expect(await eventOf(one.url, first.headers.get('x-request-id'))).not.toHaveProperty('reused');
+    expect(await eventOf(one.url, again.headers.get('x-request-id'))).toMatchObject({
+      outcome: 'permitted',
+      reused: true,
+      token_hash: hashOf(String(first.body.access_token)),
+    });
+
+    const reader = new Redis(inject('redisUrl') ?? expect.unreachable());
+    const names = await reader.keys('mintmark:*');
+    const held = await Promise.all(
+      names.map(async (name) => (await reader.getBuffer(name))?.toString('latin1')),
+    );
+    reader.disconnect();
+    expect(names.some((name) => name.startsWith('mintmark:tokens:'))).toBe(true);
+    for (const part of String(first.body.access_token).split('.')) expect(held.join()).not.toContain(part);
   });
 
   test('a policy change through one is served by the other within about a second', async () => {

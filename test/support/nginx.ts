@@ -10,12 +10,14 @@ import { eventually, freePort, start } from './processes.ts';
 const program = '/usr/sbin/nginx';
 
 export interface NginxOptions {
-  /** The server behind it, as in `http://127.0.0.1:8080`. */
-  readonly upstream: string;
+  /** The server behind it, as in `http://127.0.0.1:8080`; or what stands in `http { }`, given a port and the folder of the PEM files. */
+  readonly upstream: string | ((place: { readonly port: number; readonly folder: string }) => string);
   /** PEM. */
   readonly server: { readonly cert: string; readonly key: string };
   /** PEM: the roots that it verifies clients with. */
   readonly clientRoots: string;
+  /** A free one unless it was chosen before. */
+  readonly port?: number;
 }
 
 export interface Nginx {
@@ -23,15 +25,16 @@ export interface Nginx {
   close(): Promise<void>;
 }
 
-/** Starts it on a free loopback port. It asks for a client certificate, and forwards what it saw as ingress-nginx does. */
-export async function startNginx({ upstream, server, clientRoots }: NginxOptions): Promise<Nginx> {
+/** Starts it on a free loopback port. Unless told otherwise it asks for a client certificate, and forwards what it saw as ingress-nginx does. */
+export async function startNginx(options: NginxOptions): Promise<Nginx> {
+  const { upstream, server, clientRoots, port = await freePort() } = options;
   if (!existsSync(program)) throw new Error('no nginx (install nginx-light)');
   const folder = mkdtempSync(join(tmpdir(), 'mintmark-nginx-'));
-  const port = await freePort();
   writeFileSync(join(folder, 'cert.pem'), server.cert);
   writeFileSync(join(folder, 'key.pem'), server.key);
   writeFileSync(join(folder, 'roots.pem'), clientRoots);
-  writeFileSync(join(folder, 'nginx.conf'), configurationOf(folder, port, upstream));
+  const site = typeof upstream === 'string' ? ingressOf(folder, port, upstream) : upstream({ folder, port });
+  writeFileSync(join(folder, 'nginx.conf'), configurationOf(folder, site));
 
   const child = start(program, ['-p', folder, '-c', 'nginx.conf', '-e', 'error.log']);
   const end = async (signal: NodeJS.Signals) => {
@@ -52,7 +55,7 @@ export async function startNginx({ upstream, server, clientRoots }: NginxOptions
   return { port, close: () => end('SIGTERM') };
 }
 
-function configurationOf(folder: string, port: number, upstream: string): string {
+function configurationOf(folder: string, site: string): string {
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path ${folder}/${name};`,
   );
@@ -66,6 +69,13 @@ events { worker_connections 64; }
 http {
   access_log off;
   ${paths.join('\n  ')}
+${site}
+}
+`;
+}
+
+function ingressOf(folder: string, port: number, upstream: string): string {
+  return `
   server {
     listen 127.0.0.1:${port} ssl;
     server_name localhost;
@@ -80,6 +90,5 @@ http {
       proxy_set_header ssl-client-verify $ssl_client_verify;
     }
   }
-}
 `;
 }

@@ -9,6 +9,7 @@ import { compilePolicy } from '../../src/core/policy/compile.ts';
 import { sourcesFromStored } from '../../src/core/policy/source.ts';
 import type { CallPlatform, Clock } from '../../src/core/ports.ts';
 import { Secret } from '../../src/core/secret.ts';
+import { signDraft } from '../../src/core/token.ts';
 import { openKeySets } from '../../src/credentials/jwks.ts';
 import { platforms } from '../../src/credentials/platforms/index.ts';
 import { createVerifier } from '../../src/credentials/verify.ts';
@@ -84,6 +85,7 @@ export async function openSignedRequestExchange(options: {
       life: testKeyLife,
       algorithms: () => ['ES256'],
     }),
+    mintOrReuse: signDraft,
     audit: stores.audit,
     refusalCap: async () => true,
   });

@@ -5,6 +5,7 @@ import type { Lane } from '../../src/core/error.ts';
 import type { Identity } from '../../src/core/identity.ts';
 import type { Condition } from '../../src/core/policy/condition.ts';
 import { compileCondition } from '../../src/core/policy/conditions.ts';
+import { grantSet } from '../../src/core/policy/grant-set.ts';
 import type { PolicySnapshot, TrustedDomain, TrustedIssuer } from '../../src/core/policy/snapshot.ts';
 import { parseSubjectTemplate } from '../../src/core/policy/subject-template.ts';
 import { Secret } from '../../src/core/secret.ts';
@@ -77,9 +78,16 @@ export function trusting(...trusted: readonly (TrustedIssuer | TrustedDomain)[])
     observedIssuers: new Set(),
     trustDomains,
     resourcesByAudience: new Map(),
+    resourcesByName: new Map(),
     grantsFor: () => [],
     defaultGrantsFor: () => [],
     grantsOn: () => [],
+    basis: {
+      checked: { issuers: [], trustDomains: [], resources: [], declares: () => false },
+      resources: [],
+      conditionClaimPaths: new Set(),
+      grants: grantSet([]),
+    },
   };
 }
 

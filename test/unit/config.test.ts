@@ -77,6 +77,12 @@ describe('readConfig', () => {
     writeFileSync(path, `${key}\n`);
     const config = readConfig({ DATABASE_URL: shared.DATABASE_URL, MINTMARK_KEY_ENCRYPTION_KEY_FILE: path });
     expect(config.keyEncryptionKey?.reveal()).toEqual(new Uint8Array(32).fill(1));
+    const swapped = readConfig({
+      ...shared,
+      MINTMARK_KEY_ENCRYPTION_KEY: '02'.repeat(32),
+      MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY_FILE: path,
+    });
+    expect(swapped.previousKeyEncryptionKey?.reveal()).toEqual(new Uint8Array(32).fill(1));
     expect(inspect(config, { depth: 9 }) + JSON.stringify(config)).not.toMatch(/canary|AQEB/);
   });
 
@@ -106,6 +112,21 @@ describe('readConfig', () => {
       'a database without a key',
       { DATABASE_URL: shared.DATABASE_URL },
       'MINTMARK_KEY_ENCRYPTION_KEY: is required',
+    ],
+    [
+      'a previous key alone',
+      { MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY: key },
+      'MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY: has no use without MINTMARK_KEY_ENCRYPTION_KEY',
+    ],
+    [
+      'one key in both places',
+      { ...shared, MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY: '01'.repeat(32) },
+      'MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY: is the same as MINTMARK_KEY_ENCRYPTION_KEY',
+    ],
+    [
+      'a short previous key',
+      { ...shared, MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY: 'AQ==' },
+      'MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY: is not 32 bytes',
     ],
     ['a short key', { MINTMARK_KEY_ENCRYPTION_KEY: 'AQ==' }, 'MINTMARK_KEY_ENCRYPTION_KEY: is not 32 bytes'],
     ['a short admin token', { MINTMARK_ADMIN_TOKEN: 'canary' }, 'MINTMARK_ADMIN_TOKEN: is shorter than 32'],

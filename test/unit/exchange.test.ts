@@ -10,6 +10,7 @@ import { compilePolicy } from '../../src/core/policy/compile.ts';
 import { sourcesFromStored } from '../../src/core/policy/source.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { parseSpiffeId } from '../../src/core/spiffe-id.ts';
+import { signDraft } from '../../src/core/token.ts';
 import { testNowMillis, testNowSeconds } from '../support/tokens.ts';
 
 const spiffeId = parseSpiffeId('spiffe://prod.test/orders') ?? expect.unreachable();
@@ -80,6 +81,7 @@ function house(broken: Partial<ExchangeParts> = {}) {
     revocations: { refusesNew: () => undefined },
     replayGuard: { claim: async () => true },
     keyRing: { signer: () => signer, publicKeys: () => [] },
+    mintOrReuse: signDraft,
     audit: {
       append: async (event) => {
         events.push(event);

@@ -1,9 +1,17 @@
 /** The life of a key as a plan: published before it signs, and for as long as its tokens live. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { TokenAlgorithm } from '../../src/core/algorithm.ts';
 import { jwksMaxAgeSeconds } from '../../src/core/discovery.ts';
 import { type KeyLife, keyLifeProblems, longestTokenSeconds } from '../../src/core/key-life.ts';
-import { bringForward, planKeys, signingKey, withoutRevoked, withStates } from '../../src/core/key-plan.ts';
+import {
+  bringForward,
+  planKeys,
+  signingKey,
+  withoutRevoked,
+  withStates,
+  withTimes,
+} from '../../src/core/key-plan.ts';
 import type { StoredKey } from '../../src/core/ports.ts';
 import { testKeyLife } from '../support/key-life.ts';
 
@@ -11,8 +19,13 @@ const start = Date.UTC(2026, 0, 1);
 let made = 0;
 
 /** One step of a replica: the plan, with the keys made that it misses. */
-function step(keys: readonly StoredKey[], nowMillis: number, life: KeyLife = testKeyLife) {
-  const plan = planKeys(keys, ['ES256'], nowMillis, life);
+function step(
+  keys: readonly StoredKey[],
+  nowMillis: number,
+  life: KeyLife = testKeyLife,
+  wanted: readonly TokenAlgorithm[] = ['ES256'],
+) {
+  const plan = planKeys(keys, wanted, nowMillis, life);
   const added = plan.missing.map(({ algorithm, activatesAt }): StoredKey => {
     const kid = `key-${made++}`;
     const publicJwk = { kty: 'EC', kid, alg: algorithm, use: 'sig' } as const;
@@ -71,6 +84,31 @@ describe('planKeys', () => {
   });
 });
 
+test('an algorithm that no resource uses any more gets no next key, and leaves when its last tokens are gone', () => {
+  const { rotationSeconds, retentionSeconds } = testKeyLife;
+  const both = step([], start, testKeyLife, ['ES256', 'RS256']);
+  const ofRsa = (keys: readonly StoredKey[]) => keys.filter(({ algorithm }) => algorithm === 'RS256');
+  const at = (keys: readonly StoredKey[], seconds: number) => step(keys, start + seconds * 1000);
+  const soon = at(both, 1);
+  expect(states(ofRsa(soon))).toEqual(['active', 'next']); // replicas that know the old policy still sign
+  const turned = at(soon, rotationSeconds);
+  expect(states(ofRsa(turned))).toEqual(['retiring', 'active']);
+  const late = at(turned, rotationSeconds + retentionSeconds - 1);
+  expect(ofRsa(late)).toHaveLength(2);
+  expect(ofRsa(at(late, rotationSeconds + retentionSeconds))).toEqual([]);
+  // Wanted again in between, it goes on; the other algorithm was never touched.
+  const again = step(late, start + (rotationSeconds + retentionSeconds) * 1000, testKeyLife, [
+    'ES256',
+    'RS256',
+  ]);
+  expect(states(ofRsa(again))).toEqual(['active', 'next']);
+  expect(states(late.filter(({ algorithm }) => algorithm === 'ES256'))).toEqual([
+    'retiring',
+    'active',
+    'next',
+  ]);
+});
+
 test('a planned rotation respects the time of publication, an emergency does not', () => {
   const keys = step([], start);
   const nowMillis = start + 1000;
@@ -87,11 +125,36 @@ test('after a revocation the next key signs, never an older one', () => {
   const keys = step(bringForward(step([], start), true, nowMillis, testKeyLife), nowMillis);
   expect(states(keys)).toEqual(['retiring', 'active', 'next']);
   const [old, active, next] = keys.map(({ kid }) => kid);
-  const revoked = withoutRevoked(keys, active ?? '', nowMillis);
+  const { keys: revoked, missing } = withoutRevoked(keys, active ?? '', nowMillis);
+  expect(missing).toEqual([]);
   expect(signingKey(revoked, 'ES256', nowMillis)?.kid).toBe(next);
   expect(states(step(revoked, nowMillis))).toEqual(['retiring', 'active', 'next']);
-  expect(withoutRevoked(keys, old ?? '', nowMillis)).toEqual(keys.slice(1));
-  expect(() => withoutRevoked(keys.slice(0, 2), active ?? '', nowMillis)).toThrow('to take over');
+  expect(withoutRevoked(keys, old ?? '', nowMillis)).toEqual({ keys: keys.slice(1), missing: [] });
+  expect(withoutRevoked(keys, 'unknown', nowMillis)).toEqual({ keys, missing: [] });
+});
+
+test('a revoked key without a next one asks for a new key that signs at once, where an older one might', () => {
+  const nowMillis = start + 1000;
+  const keys = step(bringForward(step([], start), true, nowMillis, testKeyLife), nowMillis);
+  const [old, active] = keys;
+  if (old === undefined || active === undefined) throw new Error('no keys');
+  expect(withoutRevoked([old, active], active.kid, nowMillis)).toEqual({
+    keys: [old],
+    missing: [{ algorithm: 'ES256', activatesAt: nowMillis }],
+  });
+  // The plan makes the first keys of an algorithm anyway, where it is wanted.
+  expect(withoutRevoked([active], active.kid, nowMillis)).toEqual({ keys: [], missing: [] });
+});
+
+test('a key retires when the next one begins, and leaves when its tokens are gone', () => {
+  const nowMillis = start + 1000;
+  const keys = step(bringForward(step([], start), true, nowMillis, testKeyLife), nowMillis);
+  const lastAt = keys[2]?.activatesAt ?? 0;
+  expect(withTimes(keys, testKeyLife).map(({ retiresAt, leavesAt }) => [retiresAt, leavesAt])).toEqual([
+    [nowMillis, nowMillis + testKeyLife.retentionSeconds * 1000],
+    [lastAt, lastAt + testKeyLife.retentionSeconds * 1000],
+    [undefined, undefined],
+  ]);
 });
 
 test('refuses settings under which a token would not verify', () => {

@@ -1,15 +1,16 @@
 /** The policy, the signing keys and the revocations as last read from the database, on disk, so that a replica can start while it is away. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { withChanges } from '../../core/policy/edits.ts';
 import type {
-  Clock,
-  KeyStore,
+  PolicyAmendment,
   PolicyChange,
+  PolicyDelta,
   PolicyStore,
-  RevocationStore,
-  StoredKey,
   StoredPolicy,
-} from '../../core/ports.ts';
+} from '../../core/policy-store.ts';
+import type { Clock, KeyStore, RevocationStore, StoredKey } from '../../core/ports.ts';
 import type { Secret } from '../../core/secret.ts';
 import { openLastRevocations } from './last-revocations.ts';
 import { type SealedFile, sealedFile } from './sealed-file.ts';
@@ -17,6 +18,8 @@ import { type SealedFile, sealedFile } from './sealed-file.ts';
 export interface LastKnownOptions {
   readonly folder: string;
   readonly keyEncryptionKey: Secret<Uint8Array>;
+  /** Under which the files of an earlier process may be sealed. */
+  readonly previousKeyEncryptionKey?: Secret<Uint8Array> | undefined;
   readonly stores: {
     readonly policy: PolicyStore;
     readonly keys: KeyStore;
@@ -46,6 +49,9 @@ interface KeptKeys {
 }
 
 const keepEveryMillis = 60_000;
+/** How many times as long as a write takes until the next one begins. */
+const restsPerWrite = 9;
+const longestRestMillis = 10_000;
 const daySeconds = 86_400;
 
 /**
@@ -55,20 +61,33 @@ const daySeconds = 86_400;
 export async function openLastKnown(options: LastKnownOptions): Promise<LastKnown> {
   const { folder, keyEncryptionKey, stores, clock, log, maxAgeSeconds = daySeconds } = options;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const policyFile = sealedFile(join(folder, 'policy.ndjson'), keyEncryptionKey, 'policy');
-  const keysFile = sealedFile(join(folder, 'keys.json'), keyEncryptionKey, 'keys');
-  const revocationsFile = sealedFile(join(folder, 'revocations.json'), keyEncryptionKey, 'revocations');
-  let policyRevision: number | undefined;
+  const previous = options.previousKeyEncryptionKey;
+  const openFile = (name: string, purpose: string) =>
+    sealedFile(join(folder, name), keyEncryptionKey, purpose, previous);
+  const policyFile = openFile('policy.ndjson', 'policy');
+  const keysFile = openFile('keys.json', 'keys');
+  const revocationsFile = openFile('revocations.json', 'revocations');
+  let policy: StoredPolicy | undefined;
   let keysText: string | undefined;
   let keysKeptAt = 0;
   let keysReadAt = clock.now();
   let fromDisk = false;
   let saving: Promise<void> = Promise.resolve();
 
-  /** In the background, one at a time; a disk that does not take it costs a colder start and nothing else. */
-  function save(file: SealedFile, parts: () => Iterable<string>): void {
+  /**
+   * In the background, one at a time, and most of the time none: a large policy that changes often must not keep the
+   * processor. A disk that does not take it costs a colder start and nothing else.
+   */
+  function save(file: SealedFile, parts: () => Iterable<string> | undefined): void {
     saving = saving
-      .then(() => file.write(parts()))
+      .then(async () => {
+        const written = parts();
+        if (written === undefined) return;
+        const began = clock.now();
+        await file.write(written);
+        const restMillis = Math.min((clock.now() - began) * restsPerWrite, longestRestMillis);
+        await sleep(restMillis, undefined, { ref: false });
+      })
       .catch((error) => log('the last known state could not be kept', { err: error }));
   }
 
@@ -89,7 +108,7 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
       keepPolicy(stored);
       return stored;
     } catch (error) {
-      if (policyRevision !== undefined) throw error; // what is in memory is newer
+      if (policy !== undefined) throw error; // what is in memory is newer
       return await fallBack(error, async ({ policyRevision: revision }) => {
         const kept = parsePolicy(await policyFile.read());
         // Between the two files' writing: the policy is newer than the keys' note of it, or is not there yet.
@@ -99,16 +118,33 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
     }
   }
 
+  async function loadSince(revision: number): Promise<PolicyDelta | undefined> {
+    const delta = await stores.policy.loadSince(revision);
+    if (delta === undefined || policy?.revision !== revision) return undefined; // then all of it is loaded, and kept
+    fromDisk = false;
+    keepPolicy({ revision: delta.revision, documents: withChanges(policy.documents, delta) });
+    return delta;
+  }
+
   async function replace(change: PolicyChange): Promise<number> {
     const revision = await stores.policy.replace(change);
     keepPolicy({ revision, documents: change.documents });
     return revision;
   }
 
+  async function amend(change: PolicyAmendment): Promise<number> {
+    const revision = await stores.policy.amend(change);
+    if (policy?.revision === change.baseRevision) {
+      keepPolicy({ revision, documents: withChanges(policy.documents, change) });
+    }
+    return revision;
+  }
+
+  /** Changes that come faster than the disk takes them are kept by the last of them. */
   function keepPolicy(stored: StoredPolicy): void {
-    if (stored.revision === policyRevision) return;
-    policyRevision = stored.revision;
-    save(policyFile, () => policyLines(stored));
+    if (stored.revision === policy?.revision) return;
+    policy = stored;
+    save(policyFile, () => (stored === policy ? policyLines(stored) : undefined));
   }
 
   async function list(): Promise<readonly StoredKey[]> {
@@ -139,12 +175,12 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
     if (text === keysText && clock.now() < keysKeptAt + keepEveryMillis) return;
     keysText = text;
     keysKeptAt = clock.now();
-    const kept: KeptKeys = { at: keysKeptAt, policyRevision: policyRevision ?? 0, keys: written };
+    const kept: KeptKeys = { at: keysKeptAt, policyRevision: policy?.revision ?? 0, keys: written };
     save(keysFile, () => [JSON.stringify(kept)]);
   }
 
   return {
-    policy: { ...stores.policy, load, replace },
+    policy: { ...stores.policy, load, loadSince, replace, amend },
     keys: { ...stores.keys, list },
     revocations: openLastRevocations(stores.revocations, revocationsFile, {
       save: (parts) => save(revocationsFile, parts),

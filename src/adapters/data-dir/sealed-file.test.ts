@@ -48,4 +48,15 @@ describe('a sealed file', () => {
     await expect(sealedFile(path, other, 'policy').read()).rejects.toThrow('is not as this installation');
     expect(await sealedFile(path, key, 'policy').read()).toBe('x');
   });
+
+  it('is read under the previous key too, and written under the new one', async () => {
+    const next = new Secret(new Uint8Array(32).fill(9));
+    await sealedFile(path, key, 'policy').write(['old']);
+    const both = sealedFile(path, next, 'policy', key);
+    expect(await both.read()).toBe('old');
+    await expect(sealedFile(path, next, 'keys', key).read()).rejects.toThrow('is not as this installation');
+    await both.write(['new']);
+    expect(await sealedFile(path, next, 'policy').read()).toBe('new');
+    await expect(sealedFile(path, key, 'policy').read()).rejects.toThrow('is not as this installation');
+  });
 });

@@ -13,17 +13,18 @@ export interface SealedFile {
 
 const sealBytes = 32;
 
-/** `purpose` keeps the files of one installation apart: none can be put in the place of another. */
-export function sealedFile(path: string, keyEncryptionKey: Secret<Uint8Array>, purpose: string): SealedFile {
-  const key = new Uint8Array(
-    hkdfSync(
-      'sha256',
-      keyEncryptionKey.reveal(),
-      new Uint8Array(),
-      `mintmark sealed file ${purpose}`,
-      sealBytes,
-    ),
-  );
+/**
+ * `purpose` keeps the files of one installation apart: none can be put in the place of another. What was sealed under
+ * the previous key-encryption key, where there is one, is read too.
+ */
+export function sealedFile(
+  path: string,
+  keyEncryptionKey: Secret<Uint8Array>,
+  purpose: string,
+  previous?: Secret<Uint8Array>,
+): SealedFile {
+  const key = sealKeyOf(keyEncryptionKey, purpose);
+  const readKeys = previous === undefined ? [key] : [key, sealKeyOf(previous, purpose)];
   return {
     write: async (parts) => {
       const temporary = `${path}.${randomUUID()}.tmp`;
@@ -50,13 +51,20 @@ export function sealedFile(path: string, keyEncryptionKey: Secret<Uint8Array>, p
       const end = text.lastIndexOf('\n');
       const body = text.slice(0, Math.max(end, 0));
       const found = Buffer.from(text.slice(end + 1), 'base64url');
-      const expected = createHmac('sha256', key).update(body).digest();
-      if (found.length !== sealBytes || !timingSafeEqual(found, expected)) {
+      const isSealedUnder = (readKey: Uint8Array) =>
+        found.length === sealBytes &&
+        timingSafeEqual(found, createHmac('sha256', readKey).update(body).digest());
+      if (!readKeys.some(isSealedUnder)) {
         throw new Error(`${path} is not as this installation wrote it`);
       }
       return body;
     },
   };
+}
+
+function sealKeyOf(keyEncryptionKey: Secret<Uint8Array>, purpose: string): Uint8Array {
+  const info = `mintmark sealed file ${purpose}`;
+  return new Uint8Array(hkdfSync('sha256', keyEncryptionKey.reveal(), new Uint8Array(), info, sealBytes));
 }
 
 const chunkLength = 64 * 1024;

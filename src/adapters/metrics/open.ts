@@ -29,6 +29,8 @@ export interface Metrics {
   /** The same exchange, counted and timed. */
   measure(exchange: Exchange): Exchange;
   countIntrospection(outcome: IntrospectionOutcome): void;
+  /** One answer to a proxy. The resource is the name of a document, undefined where there is none. */
+  countForwardAuth(resource: string | undefined, refusal: OAuthError | undefined): void;
   readonly contentType: string;
   text(): Promise<string>;
 }
@@ -48,6 +50,12 @@ export function openMetrics(sources: MetricSources): Metrics {
     name: 'mintmark_exchanges_total',
     help: 'Attempts to get a token, by outcome and reason; reason is empty where a token was issued.',
     labelNames: ['outcome', 'reason'] as const,
+    registers,
+  });
+  const forwardAuths = new Counter({
+    name: 'mintmark_forward_auth_total',
+    help: 'Answers to proxies, by resource, outcome and reason; resource is empty where the path names none.',
+    labelNames: ['resource', 'outcome', 'reason'] as const,
     registers,
   });
   const durations = new Histogram({
@@ -147,6 +155,10 @@ export function openMetrics(sources: MetricSources): Metrics {
       }
     },
     countIntrospection: (outcome) => introspections.inc({ outcome }),
+    countForwardAuth: (resource = '', refusal) => {
+      const outcome = refusal === undefined ? 'permitted' : refusal.isOurFault ? 'failed' : 'refused';
+      forwardAuths.inc({ resource, outcome, reason: refusal?.reason ?? '' });
+    },
     contentType: registry.contentType,
     text: () => registry.metrics(),
   };

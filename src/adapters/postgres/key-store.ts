@@ -48,6 +48,7 @@ async function write(
   );
   for (const key of inactiveFirst) {
     const activates_at = timestamp(key.activatesAt);
+    const wrapped_private_key = key.wrappedPrivateKey;
     await kysely
       .insertInto('signing_keys')
       .values({
@@ -55,11 +56,13 @@ async function write(
         algorithm: key.algorithm,
         state: key.state,
         public_jwk: JSON.stringify(key.publicJwk),
-        wrapped_private_key: key.wrappedPrivateKey,
+        wrapped_private_key,
         created_at: timestamp(key.createdAt),
         activates_at,
       })
-      .onConflict((conflict) => conflict.column('kid').doUpdateSet({ state: key.state, activates_at }))
+      .onConflict((conflict) =>
+        conflict.column('kid').doUpdateSet({ state: key.state, activates_at, wrapped_private_key }),
+      )
       .execute();
   }
 }

@@ -1,14 +1,7 @@
 /** The SQL stores behind one door, the same for PostgreSQL and PGlite. */
 import { sql } from 'kysely';
-import type {
-  Clock,
-  KeyCache,
-  KeyStore,
-  PolicyHistory,
-  PolicyStore,
-  ReplayGuard,
-  RevocationStore,
-} from '../../core/ports.ts';
+import type { PolicyHistory, PolicyStore } from '../../core/policy-store.ts';
+import type { Clock, KeyCache, KeyStore, ReplayGuard, RevocationStore } from '../../core/ports.ts';
 import { type AuditStore, auditStore } from './audit-store.ts';
 import type { Database, OnBackgroundError } from './database.ts';
 import { keyCache } from './key-cache.ts';

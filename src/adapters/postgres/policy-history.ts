@@ -1,7 +1,7 @@
 /** What the policy was before: revisions with what they changed, and the whole policy as of any of them. */
 import { type Kysely, sql } from 'kysely';
 import type { StoredDocument } from '../../core/policy/document.ts';
-import type { PolicyHistory, PolicyRevision } from '../../core/ports.ts';
+import type { PolicyHistory, PolicyRevision } from '../../core/policy-store.ts';
 import type { Database } from './database.ts';
 import { type Tables, timestamp } from './tables.ts';
 

@@ -1,8 +1,15 @@
 /** The policy in SQL: each change is one revision, made whole or not at all, with its audit event and what stood before and after. */
 import { createHash } from 'node:crypto';
 import { type Kysely, sql } from 'kysely';
-import type { StoredDocument } from '../../core/policy/document.ts';
-import { type PolicyChange, type PolicyStore, RevisionConflict } from '../../core/ports.ts';
+import type { Json } from '../../core/json.ts';
+import type { DocumentName } from '../../core/policy/diff.ts';
+import type { Kind, ManagedBy, StoredDocument } from '../../core/policy/document.ts';
+import {
+  type PolicyChange,
+  type PolicyDelta,
+  type PolicyStore,
+  RevisionConflict,
+} from '../../core/policy-store.ts';
 import { appendWithin } from './audit-store.ts';
 import { type Database, policyChannel } from './database.ts';
 import { type Tables, timestamp } from './tables.ts';
@@ -29,8 +36,27 @@ export function policyStore(writer: Database, reader: Database = writer): Policy
           })),
         };
       }),
+    loadSince: (revision) =>
+      reader
+        .transaction(async ({ kysely, script }) => {
+          await script('set transaction isolation level repeatable read, read only');
+          return await readDelta(kysely, revision);
+        })
+        .catch((error) => {
+          if (isPermissionDenied(error)) return undefined; // a role of an earlier deploy/exchange-role.sql
+          throw error;
+        }),
     revision: () => readRevision(reader.kysely),
-    replace: (change) => writer.transaction(({ kysely }) => replace(kysely, change)),
+    replace: (change) =>
+      writer.transaction(async ({ kysely }) => {
+        await beginChange(kysely, change);
+        return endChange(kysely, change, await difference(kysely, change.documents));
+      }),
+    amend: (change) =>
+      writer.transaction(async ({ kysely }) => {
+        await beginChange(kysely, change);
+        return endChange(kysely, change, { changed: change.put.map(toRow), removed: change.removed });
+      }),
     onChange: (listener) => reader.listen(listener),
   };
 }
@@ -50,7 +76,42 @@ interface Row {
   readonly body: string;
 }
 
-async function replace(kysely: Kysely<Tables>, change: PolicyChange): Promise<number> {
+/** More changes are loaded faster with everything else. */
+const maxDelta = 1_000;
+
+async function readDelta(kysely: Kysely<Tables>, since: number): Promise<PolicyDelta | undefined> {
+  const { rows } = await sql<{ kind: Kind; name: string; managed_by: ManagedBy | null; body: Json }>`
+    select touched.kind, touched.name, now.managed_by, now.body
+    from (
+      select distinct kind, name from policy_changes where revision > ${since}::bigint limit ${maxDelta + 1}
+    ) as touched left join policy_documents now using (kind, name)`.execute(kysely);
+  if (rows.length > maxDelta) return undefined;
+  return {
+    revision: await readRevision(kysely),
+    put: rows.flatMap(({ kind, name, managed_by: managedBy, body }) =>
+      managedBy === null ? [] : [{ kind, name, managedBy, body }],
+    ),
+    removed: rows.flatMap(({ kind, name, managed_by: managedBy }) =>
+      managedBy === null ? [{ kind, name }] : [],
+    ),
+  };
+}
+
+const insufficientPrivilege = '42501';
+
+function isPermissionDenied(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === insufficientPrivilege;
+}
+
+function toRow({ kind, name, managedBy, body }: StoredDocument): Row {
+  return { kind, name, managedBy, body: JSON.stringify(body) };
+}
+
+/** Lets in one writer at a time, and appends its event. */
+async function beginChange(
+  kysely: Kysely<Tables>,
+  change: Pick<PolicyChange, 'baseRevision' | 'event'>,
+): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtextextended('mintmark.policy', 0))`.execute(kysely);
   const current = await readRevision(kysely);
   if (current !== change.baseRevision) {
@@ -59,9 +120,16 @@ async function replace(kysely: Kysely<Tables>, change: PolicyChange): Promise<nu
     );
   }
   await appendWithin(kysely, change.event);
-  const { changed, removed } = await difference(kysely, change.documents);
-  if (changed.length === 0 && removed.length === 0) return current;
-  const revision = current + 1;
+}
+
+/** Makes the revision, unless nothing differs; returns the one in force. */
+async function endChange(
+  kysely: Kysely<Tables>,
+  change: Omit<PolicyChange, 'documents'>,
+  { changed, removed }: { readonly changed: readonly Row[]; readonly removed: readonly DocumentName[] },
+): Promise<number> {
+  if (changed.length === 0 && removed.length === 0) return change.baseRevision;
+  const revision = change.baseRevision + 1;
   await kysely
     .insertInto('policy_revisions')
     .values({
@@ -78,20 +146,19 @@ async function replace(kysely: Kysely<Tables>, change: PolicyChange): Promise<nu
 
 /** What differs from the stored policy, by hash, so that only documents that changed cross the wire. */
 async function difference(kysely: Kysely<Tables>, documents: readonly StoredDocument[]) {
-  const { rows } = await sql<{ kind: string; name: string; sha256: string }>`
+  const { rows } = await sql<{ kind: Kind; name: string; sha256: string }>`
     select kind, name,
       encode(sha256(convert_to(managed_by || ' ' || body::text, 'UTF8')), 'hex') as sha256
     from policy_documents`.execute(kysely);
   const stored = new Map(rows.map((row) => [`${row.kind}/${row.name}`, row]));
   const seen = new Set<string>();
   const changed: Row[] = [];
-  for (const { kind, name, managedBy, body: value } of documents) {
-    const key = `${kind}/${name}`;
+  for (const row of documents.map(toRow)) {
+    const key = `${row.kind}/${row.name}`;
     if (seen.has(key)) throw new Error(`the policy holds ${key} twice`);
     seen.add(key);
-    const body = JSON.stringify(value);
-    const sha256 = createHash('sha256').update(`${managedBy} ${body}`).digest('hex');
-    if (stored.get(key)?.sha256 !== sha256) changed.push({ kind, name, managedBy, body });
+    const sha256 = createHash('sha256').update(`${row.managedBy} ${row.body}`).digest('hex');
+    if (stored.get(key)?.sha256 !== sha256) changed.push(row);
   }
   const removed = rows.filter(({ kind, name }) => !seen.has(`${kind}/${name}`));
   return { changed, removed };

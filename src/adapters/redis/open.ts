@@ -1,8 +1,8 @@
-/** One-time credentials, rate counts and cached issuer keys in Redis, shared among replicas. Every wait is short, and doubt is an error. */
+/** One-time credentials, rate counts, cached issuer keys and sealed tokens in Redis, shared among replicas. Every wait is short, and doubt is an error. */
 import { createHash } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { OAuthError } from '../../core/error.ts';
-import type { Clock, KeyCache, RateCounter, ReplayGuard } from '../../core/ports.ts';
+import type { Clock, KeyCache, RateCounter, ReplayGuard, TokenCache } from '../../core/ports.ts';
 
 export interface RedisConfig {
   /** `redis://` or `rediss://`. */
@@ -16,6 +16,7 @@ export interface RedisStores {
   readonly replayGuard: ReplayGuard;
   readonly rateCounter: RateCounter;
   readonly keyCache: KeyCache;
+  readonly tokenCache: TokenCache;
   ping(): Promise<void>;
   close(): Promise<void>;
 }
@@ -28,6 +29,8 @@ return count`;
 
 /** A claim stays this long past its expiry, so that a replica whose clock is slow still finds it. */
 const graceMillis = 300_000;
+
+const tokenWaitMillis = 50;
 
 /** Takes the key unless it is held by the caller's clock: ARGV is now, the claim's end, and how long to keep it. */
 const claimScript = `
@@ -83,6 +86,13 @@ export async function openRedis({ url, clock, onBackgroundError }: RedisConfig):
         await redis.set(redisKey('keys', name), value, 'PX', Math.ceil(ttlSeconds * 1000));
       },
     },
+    tokenCache: {
+      get: async (name) => (await inTime(redis.getBuffer(redisKey('tokens', name)))) ?? undefined,
+      put: async (name, sealed, ttlSeconds) => {
+        const ttlMillis = Math.ceil(ttlSeconds * 1000);
+        await inTime(redis.set(redisKey('tokens', name), Buffer.from(sealed), 'PX', ttlMillis));
+      },
+    },
     ping: async () => {
       await redis.ping();
     },
@@ -93,7 +103,16 @@ export async function openRedis({ url, clock, onBackgroundError }: RedisConfig):
   };
 }
 
+/** An exchange waits no longer for a token than it would take to sign one. */
+async function inTime<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('Redis did not answer in time')), tokenWaitMillis);
+  });
+  return await Promise.race([answer, late]).finally(() => clearTimeout(timer));
+}
+
 /** Hashed, so that no part of a credential is kept, and of one length whatever the caller sent. */
-function redisKey(purpose: 'claim' | 'count' | 'keys', key: string): string {
+function redisKey(purpose: 'claim' | 'count' | 'keys' | 'tokens', key: string): string {
   return `mintmark:${purpose}:${createHash('sha256').update(key).digest('base64url')}`;
 }

@@ -1,10 +1,11 @@
 /** One key pair of each algorithm that tokens are signed with: made, published and used. */
-import { createHash, createPublicKey, generateKeyPair, type KeyObject, subtle } from 'node:crypto';
+import { createPublicKey, generateKeyPair, type KeyObject, subtle } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { TokenAlgorithm } from '../../core/algorithm.ts';
 import type { PublicJwk, Signer } from '../../core/ports.ts';
+import { publicJwkOf } from '../../core/public-jwk.ts';
 
-const rsaBits = 2048;
+const rsaBits = 3072;
 const generate = promisify(generateKeyPair);
 
 interface Kind {
@@ -59,12 +60,10 @@ export function toPublicJwk(privateKey: KeyObject, algorithm: TokenAlgorithm): P
     const value = exported[member];
     if (typeof value === 'string') material[member] = value;
   }
-  const { kty } = material;
-  if (kty === undefined || Object.keys(material).length !== members.length || material.crv !== curve) {
+  if (Object.keys(material).length !== members.length || material.crv !== curve) {
     throw new Error(`a signing key is not one of ${algorithm}`);
   }
-  const kid = createHash('sha256').update(JSON.stringify(material)).digest('base64url');
-  return { ...material, kty, kid, alg: algorithm, use: 'sig' };
+  return publicJwkOf(material, algorithm);
 }
 
 /** WebCrypto signs on the thread pool, ECDSA as R ‖ S as RFC 7518 §3.4 wants, for half of the main thread's time that `crypto.sign` takes. */

@@ -28,8 +28,30 @@ export function wrap(privateKey: KeyObject, kek: Secret<Uint8Array>, context: Wr
   return Buffer.concat([Buffer.of(version), nonce, cipher.getAuthTag(), ciphertext]);
 }
 
-/** Throws where the key-encryption key, the context or any byte is another than when it was wrapped. */
-export function unwrap(wrapped: Uint8Array, kek: Secret<Uint8Array>, context: WrappingContext): KeyObject {
+/**
+ * Under the one key-encryption key or, where there is one, the previous. Throws where both, the context or any byte are
+ * others than when it was wrapped.
+ */
+export function unwrap(
+  wrapped: Uint8Array,
+  kek: Secret<Uint8Array>,
+  context: WrappingContext,
+  previous?: Secret<Uint8Array>,
+): KeyObject {
+  const opener = previous !== undefined && !opens(wrapped, kek, context) ? previous : kek;
+  return unwrapUnder(wrapped, opener, context);
+}
+
+export function opens(wrapped: Uint8Array, kek: Secret<Uint8Array>, context: WrappingContext): boolean {
+  try {
+    unwrapUnder(wrapped, kek, context);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function unwrapUnder(wrapped: Uint8Array, kek: Secret<Uint8Array>, context: WrappingContext): KeyObject {
   const bytes = Buffer.from(wrapped);
   if (bytes.length <= headerBytes || bytes[0] !== version) {
     throw new Error(`signing key ${context.kid} is stored in a format that this version does not know`);
@@ -46,7 +68,7 @@ export function unwrap(wrapped: Uint8Array, kek: Secret<Uint8Array>, context: Wr
     return key;
   } catch (cause) {
     throw new Error(
-      `signing key ${context.kid} does not decrypt: MINTMARK_KEY_ENCRYPTION_KEY is not the one it was stored with, or the stored key was altered`,
+      `signing key ${context.kid} does not decrypt: MINTMARK_KEY_ENCRYPTION_KEY is not the one it was stored with, nor is the previous one where it is set, or the stored key was altered`,
       { cause },
     );
   }

@@ -47,6 +47,8 @@ export async function diff(dependencies: CliDependencies, options: DiffOptions):
 
 interface Sent {
   readonly sources: readonly PolicySource[];
+  /** The labels of the PolicyTest documents. */
+  readonly leftOut: readonly string[];
   readonly replaced: PolicyReplaced;
 }
 
@@ -61,13 +63,13 @@ async function send(
   }
   const sources = await readPolicySources(dependencies, options.file);
   const tests = await readTestSources(dependencies, options.file);
-  if (tests.length > 0 && !options.json) {
-    const label = tests.map(({ value }) => documentLabel(value)).join(', ');
-    dependencies.err.write(`left out, for "mintmark test" to run: ${plain(label)}\n`);
+  const leftOut = tests.map(({ value }) => documentLabel(value));
+  if (leftOut.length > 0 && !options.json) {
+    dependencies.err.write(`left out, for "mintmark test" to run: ${plain(leftOut.join(', '))}\n`);
   }
   const client = await openAdminClient(dependencies);
   try {
-    return { sources, replaced: await replaceMerged(client, sources, options, { dryRun, replay }) };
+    return { sources, leftOut, replaced: await replaceMerged(client, sources, options, { dryRun, replay }) };
   } catch (error) {
     if (!(error instanceof ServerRefused)) throw error;
     throw new CommandFailure(explainProblem(error.problem, sources), { body: error.problem });
@@ -100,12 +102,11 @@ async function replaceMerged(
 function report(
   { out, err, environment }: CliDependencies,
   { json, dryRun }: ApplyOptions,
-  { sources, replaced: { revision, diff: changes, warnings, replay } }: Sent,
+  { sources, leftOut, replaced: { revision, diff: changes, warnings, replay } }: Sent,
 ): void {
   if (json) {
-    out.write(
-      `${plainJson({ revision, diff: changes, warnings, ...(replay === undefined ? {} : { replay }) })}\n`,
-    );
+    const replayed = replay === undefined ? {} : { replay };
+    out.write(`${plainJson({ revision, diff: changes, warnings, left_out: leftOut, ...replayed })}\n`);
     return;
   }
   const applied = new Set(sources.map(({ value }) => documentLabel(value)));

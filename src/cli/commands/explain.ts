@@ -1,5 +1,7 @@
 /** `mintmark explain`: what the server would answer to a credential or to claims, and why. */
 import { z } from 'zod';
+import type { Json } from '../../core/json.ts';
+import { parseStrictJson } from '../../core/strict-json.ts';
 import { openAdminClient, ServerRefused } from '../admin-client.ts';
 import type { CliDependencies } from '../dependencies.ts';
 import { CommandFailure, type ExitCode, exitCodes, usageFailure } from '../exit.ts';
@@ -12,6 +14,8 @@ import { sentenceOf } from '../reason-sentences.ts';
 export interface ExplainOptions {
   readonly audience?: string;
   readonly scope?: string;
+  /** JSON, or `@` and a path. */
+  readonly additionalClaims?: string;
   /** A path, or `-` for standard input. One of this, `issuer` and `spiffeId`. */
   readonly credentialFile?: string;
   readonly lane?: string;
@@ -62,7 +66,7 @@ export async function explain(dependencies: CliDependencies, options: ExplainOpt
 }
 
 async function readQuestion(dependencies: CliDependencies, options: ExplainOptions): Promise<unknown> {
-  const { credentialFile, lane, issuer, spiffeId, claims, audience, scope, at } = options;
+  const { credentialFile, lane, issuer, spiffeId, audience, scope, at } = options;
   const given = [credentialFile, issuer, spiffeId].filter((value) => value !== undefined);
   if (given.length !== 1) {
     throw usageFailure('explain needs one of --credential-file, --issuer with --claims, and --spiffe-id');
@@ -75,22 +79,31 @@ async function readQuestion(dependencies: CliDependencies, options: ExplainOptio
     lane,
     issuer,
     spiffe_id: spiffeId,
-    claims: claims === undefined ? undefined : await readClaims(dependencies, claims),
-    request: { audience, scope },
+    claims: await readClaims(dependencies, '--claims', options.claims),
+    request: {
+      audience,
+      scope,
+      additional_claims: await readClaims(dependencies, '--additional-claims', options.additionalClaims),
+    },
     at,
   };
 }
 
-async function readClaims({ readTextFile }: CliDependencies, argument: string): Promise<unknown> {
+async function readClaims(
+  { readTextFile }: CliDependencies,
+  option: string,
+  argument: string | undefined,
+): Promise<Json | undefined> {
+  if (argument === undefined) return undefined;
   const json = argument.startsWith('@')
     ? await readTextFile(argument.slice(1)).catch(() => {
         throw usageFailure(`the claims cannot be read: ${argument.slice(1)}`);
       })
     : argument;
   try {
-    return JSON.parse(json);
+    return parseStrictJson(json);
   } catch {
-    throw usageFailure('--claims takes a JSON object, or @ and the path of one');
+    throw usageFailure(`${option} takes a JSON object, or @ and the path of one`);
   }
 }
 

@@ -29,6 +29,7 @@ export function adminResource(issuer: string): Resource {
     extraAudiences: [],
     scopes: new Set(adminScopes),
     tokenLifetimeSeconds: adminTokenLifetimeSeconds,
+    reuseMinRemainingSeconds: undefined, // an admin's token is one session's own
     signingAlgorithm: 'ES256',
     introspectors: [],
   };

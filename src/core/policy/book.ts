@@ -1,11 +1,14 @@
 /** The policy in force: keeps the compiled snapshot fresh, and makes changes whole or not at all. */
 import type { AuditEvent } from '../audit.ts';
 import { OAuthError } from '../error.ts';
-import { type Clock, type PolicyStore, RevisionConflict } from '../ports.ts';
+import { type PolicyChange, type PolicyStore, RevisionConflict } from '../policy-store.ts';
+import type { Clock } from '../ports.ts';
 import { isAdminLeft } from './admin-grants.ts';
+import { amendPolicy } from './amend.ts';
 import { compilePolicy } from './compile.ts';
 import { diffPolicies, isEmptyDiff, type PolicyDiff } from './diff.ts';
 import type { ManagedBy, StoredDocument } from './document.ts';
+import { editsOf, type PolicyEdits, touchedBy, untouchedBy } from './edits.ts';
 import { LastAdminRemoved, ManagedByFile } from './refused.ts';
 import type { PolicyContext, PolicySnapshot } from './snapshot.ts';
 import { documentName, type PolicySource, sourcesFromStored, storedFromSources } from './source.ts';
@@ -44,10 +47,9 @@ export interface ChangeOutcome {
 export interface PolicyPlan {
   /** The revision that the plan was made on. */
   readonly baseRevision: number;
-  /** The whole policy before the change. */
+  /** Every document that the change may touch, before and after. */
   readonly before: readonly StoredDocument[];
-  /** The whole policy after the change. */
-  readonly documents: readonly StoredDocument[];
+  readonly after: readonly StoredDocument[];
   readonly diff: PolicyDiff;
   readonly snapshot: PolicySnapshot;
 }
@@ -68,6 +70,10 @@ export interface PolicyBook {
   plan(sources: NextSources, options: PlanOptions): Promise<PolicyPlan>;
   /** Replaces every document that `managedBy` names by the sources; retries nothing. */
   replace(sources: NextSources, options: ReplaceOptions): Promise<PolicyReplaced>;
+  /** What `amend` would do. Rejects like `plan`. */
+  planAmendment(edits: PolicyEdits, options: PlanOptions): Promise<PolicyPlan>;
+  /** Changes these documents and no others; that of a grant costs no more where there are many. */
+  amend(edits: PolicyEdits, options: ReplaceOptions): Promise<PolicyReplaced>;
   /** Refreshes every `pollMillis` and whenever the store hints at a change. Returns how to stop. */
   watch(options: { readonly pollMillis: number }): () => void;
 }
@@ -99,49 +105,116 @@ export function createPolicyBook(parts: PolicyBookParts): PolicyBook {
 
   async function load(): Promise<void> {
     if (seenRevision !== undefined && (await store.revision()) === seenRevision) return;
-    const stored = await store.load();
-    seenRevision = stored.revision;
+    const { revision, compile } = (isInForce(snapshot) && (await readSince(snapshot))) || (await readAll());
+    seenRevision = revision;
     try {
-      putInForce(compilePolicy(sourcesFromStored(stored.documents), context, stored.revision));
+      putInForce(compile());
     } catch (error) {
       onProblem?.(error); // what is in force stays in force: a policy half understood is worse than an old one
     }
   }
 
-  async function makePlan(next: NextSources, options: PlanOptions): Promise<PolicyPlan> {
+  /** Whether it is the policy as it was read last; one that was not taken leaves an older one in force. */
+  function isInForce(policy: PolicySnapshot | undefined): policy is PolicySnapshot {
+    return policy !== undefined && policy.revision === seenRevision;
+  }
+
+  async function readAll() {
+    const { revision, documents } = await store.load();
+    return { revision, compile: () => compilePolicy(sourcesFromStored(documents), context, revision) };
+  }
+
+  async function readSince(base: PolicySnapshot) {
+    const delta = await store.loadSince(base.revision);
+    if (delta === undefined) return undefined;
+    const { revision } = delta;
+    return { revision, compile: () => amended(base, editsOf(delta), revision) };
+  }
+
+  function amended(policy: PolicySnapshot, edits: PolicyEdits, revision: number): PolicySnapshot {
+    return (
+      amendPolicy(policy, edits, context, revision) ??
+      compilePolicy(
+        [...sourcesFromStored(untouchedBy(edits, policy.documents)), ...edits.put],
+        context,
+        revision,
+      )
+    );
+  }
+
+  async function makePlan(next: NextSources, options: PlanOptions): Promise<WritablePlan> {
     const stored = await store.load();
-    if (options.ifRevision !== undefined && options.ifRevision !== stored.revision) {
-      throw new RevisionConflict(`the policy is at revision ${stored.revision}, not ${options.ifRevision}`);
-    }
+    requireRevision(stored.revision, options);
     const sources = typeof next === 'function' ? next(stored.documents) : next;
     const written = sources.map((source) => ({ ...source, managedBy: options.managedBy }));
     const kept = keptDocuments(stored.documents, written, options.managedBy);
     const whole = [...sourcesFromStored(kept), ...written];
     const planned = compilePolicy(whole, context, stored.revision + 1);
-    const isOperator = options.managedBy === 'file'; // who sets the files can switch the bootstrap token on as well
-    if (parts.mustKeepAdmin === true && !isOperator && !isAdminLeft(planned, context.trustDomain)) {
-      throw new LastAdminRemoved();
-    }
+    requireAdminLeft(planned, options);
     const wanted = storedFromSources(whole);
     const diff = diffPolicies(stored.documents, wanted);
-    const documents = isEmptyDiff(diff) ? stored.documents : wanted; // a store also sees the order of fields
+    const after = isEmptyDiff(diff) ? stored.documents : wanted; // a store also sees the order of fields
     return {
       baseRevision: stored.revision,
       before: stored.documents,
-      documents,
+      after,
       diff,
       snapshot: planned,
+      write: (record) => store.replace({ ...record, documents: after }),
     };
   }
 
-  async function makeChange(sources: NextSources, options: ReplaceOptions): Promise<PolicyReplaced> {
-    const plan = await makePlan(sources, options);
+  async function makeAmendmentPlan(edits: PolicyEdits, options: PlanOptions): Promise<WritablePlan> {
+    await load();
+    if (!isInForce(snapshot)) {
+      // What is stored does not compile: it may with these edits, and no change is made on what it was before.
+      return makePlan((documents) => {
+        const own = documents.filter(({ managedBy }) => managedBy === options.managedBy);
+        return [...sourcesFromStored(untouchedBy(edits, own)), ...edits.put];
+      }, options);
+    }
+    const base = snapshot;
+    requireRevision(base.revision, options);
+    const before = touchedBy(edits, base.documents);
+    const foreign = before.filter(({ managedBy }) => managedBy !== options.managedBy);
+    if (foreign.length > 0) throw new ManagedByFile(foreign.map(({ kind, name }) => `${kind}/${name}`));
+    const written = {
+      ...edits,
+      put: edits.put.map((source) => ({ ...source, managedBy: options.managedBy })),
+    };
+    const planned = amended(base, written, base.revision + 1);
+    requireAdminLeft(planned, options);
+    const after = storedFromSources(written.put);
+    const diff = diffPolicies(before, after);
+    const differing = new Set([...diff.added, ...diff.changed].map(({ kind, name }) => `${kind}/${name}`));
+    return {
+      baseRevision: base.revision,
+      before,
+      after,
+      diff,
+      snapshot: planned,
+      write: (record) =>
+        store.amend({
+          ...record,
+          put: after.filter(({ kind, name }) => differing.has(`${kind}/${name}`)),
+          removed: diff.removed,
+        }),
+    };
+  }
+
+  function requireAdminLeft(planned: PolicySnapshot, { managedBy }: PlanOptions): void {
+    const isOperator = managedBy === 'file'; // who sets the files can switch the bootstrap token on as well
+    if (parts.mustKeepAdmin === true && !isOperator && !isAdminLeft(planned, context.trustDomain)) {
+      throw new LastAdminRemoved();
+    }
+  }
+
+  async function makeChange(plan: WritablePlan, options: ReplaceOptions): Promise<PolicyReplaced> {
     const { baseRevision, diff } = plan;
-    options.permit(plan.before, plan.documents);
+    options.permit(plan.before, plan.after);
     if (options.dryRun === true) return { revision: baseRevision, diff, snapshot: plan.snapshot };
-    const revision = await store.replace({
+    const revision = await plan.write({
       baseRevision,
-      documents: plan.documents,
       author: options.author,
       ...(options.reason === undefined ? {} : { reason: options.reason }),
       at: clock.now(),
@@ -167,7 +240,10 @@ export function createPolicyBook(parts: PolicyBookParts): PolicyBook {
     },
     refresh,
     plan: makePlan,
-    replace: (sources, options) => inTurn(() => makeChange(sources, options)),
+    replace: (sources, options) => inTurn(async () => makeChange(await makePlan(sources, options), options)),
+    planAmendment: (edits, options) => inTurn(() => makeAmendmentPlan(edits, options)),
+    amend: (edits, options) =>
+      inTurn(async () => makeChange(await makeAmendmentPlan(edits, options), options)),
     watch({ pollMillis }) {
       const check = () => void refresh().catch((error) => onProblem?.(error));
       const timer = setInterval(check, pollMillis);
@@ -179,6 +255,15 @@ export function createPolicyBook(parts: PolicyBookParts): PolicyBook {
       };
     },
   };
+}
+
+interface WritablePlan extends PolicyPlan {
+  readonly write: (record: Omit<PolicyChange, 'documents'>) => Promise<number>;
+}
+
+function requireRevision(revision: number, { ifRevision }: PlanOptions): void {
+  if (ifRevision === undefined || ifRevision === revision) return;
+  throw new RevisionConflict(`the policy is at revision ${revision}, not ${ifRevision}`);
 }
 
 /** The documents of the other side. The operator's file takes over a name; over REST nobody takes one from the file. */

@@ -1,10 +1,12 @@
 /** Makes the snapshot that the exchange uses out of documents, or says everything that is wrong with them. */
 
 import { adminResource } from './admin-resource.ts';
-import { checkDocuments } from './check.ts';
+import { assembleSnapshot } from './assemble-snapshot.ts';
+import { type CheckedPolicy, checkDocuments } from './check.ts';
 import { compileConditions } from './conditions.ts';
 import { checkExtraAudiences } from './extra-audiences.ts';
-import { byName, indexGrants } from './grant-index.ts';
+import { byName } from './grant-index.ts';
+import { grantSet } from './grant-set.ts';
 import { compileGrants } from './grants.ts';
 import { compileIssuers } from './issuers.ts';
 import { refuseOpposedClaims } from './opposed-claims.ts';
@@ -12,7 +14,7 @@ import { ownResource } from './own-resource.ts';
 import { collectProblems } from './problems.ts';
 import { warnOfPushedAdmins } from './pushed-admins.ts';
 import { compileResources, ownAudiences } from './resources.ts';
-import type { PolicyContext, PolicySnapshot } from './snapshot.ts';
+import type { PolicyBasis, PolicyContext, PolicySnapshot } from './snapshot.ts';
 import { type PolicySource, storedFromSources } from './source.ts';
 import { compileTrustDomains } from './trust-domains.ts';
 
@@ -29,18 +31,13 @@ export function compilePolicy(
   const trustDomains = compileTrustDomains(checked.trustDomains, context, problems);
   const conditions = compileConditions(checked, context.platforms, problems);
   const issuers = compileIssuers(checked.issuers, context, conditions, problems);
-  const grants = compileGrants(checked, resources, conditions, context, problems).sort(byName);
+  const grants = compileGrants(checked, resources, conditions, context, problems);
   refuseOpposedClaims(checked.grants, problems);
   checkExtraAudiences(checked.resources, ownAudiences(context), problems);
   warnOfPushedAdmins(checked.grants, issuers, context, problems);
   problems.throwIfAny();
 
-  const grantsByResource = Map.groupBy(grants, (grant) => grant.resource.name);
-  const indexByResource = new Map(
-    [...grantsByResource].map(([resource, itsGrants]) => [resource, indexGrants(itsGrants)]),
-  );
-  const defaults = indexGrants(grants.filter((grant) => grant.isDefault));
-  return {
+  return assembleSnapshot({
     revision,
     trustDomain: context.trustDomain,
     documents: storedFromSources(sources),
@@ -49,8 +46,22 @@ export function compilePolicy(
     observedIssuers: new Set(issuers.filter((issuer) => issuer.isObserved).map(({ name }) => name)),
     trustDomains: new Map(trustDomains.map((domain) => [domain.name, domain])),
     resourcesByAudience: new Map(resources.map((resource) => [resource.audience, resource])),
-    grantsFor: (identity, resource) => indexByResource.get(resource.name)?.find(identity) ?? [],
-    defaultGrantsFor: (identity) => defaults.find(identity),
-    grantsOn: (resource, limit) => grantsByResource.get(resource.name)?.slice(0, limit) ?? [],
-  };
+    resourcesByName: new Map(resources.map((resource) => [resource.name, resource])),
+    basis: {
+      checked: withoutGrants(checked),
+      resources,
+      conditionClaimPaths: new Set(conditions.grantClaimPaths),
+      grants: grantSet(grants),
+    },
+  });
+}
+
+/** The grants as they were written are the bulk of a policy, and compiled by now. */
+function withoutGrants({
+  issuers,
+  trustDomains,
+  resources,
+  declares,
+}: CheckedPolicy): PolicyBasis['checked'] {
+  return { issuers, trustDomains, resources, declares };
 }

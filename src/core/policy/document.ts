@@ -126,6 +126,7 @@ const resourceSpecSchema = z.strictObject({
   extraAudiences: z.array(z.string().min(1).max(2048)).max(8).default([]),
   scopes: z.array(scopeSchema).default([]),
   tokenLifetime: durationSchema.default(600),
+  reuse: z.strictObject({ minRemaining: durationSchema }).optional(),
   signingAlg: z
     .enum(['ES256', 'RS256', 'PS256', 'ES384', 'EdDSA'] satisfies TokenAlgorithm[])
     .default('ES256'),

@@ -16,16 +16,17 @@ import { maxTrustDomainProgramSize } from './workload-pattern.ts';
 const maxLifetimeSeconds = 86_400;
 const maxSuggestions = 200;
 
-/** The grants that could be compiled; what is wrong with any goes to `problems`. */
+/** The grants that could be compiled; what is wrong with any goes to `problems`. Of those in force beside them, `others` are notable. */
 export function compileGrants(
   policy: CheckedPolicy,
   resources: readonly Resource[],
   conditions: Conditions,
   context: PolicyContext,
   problems: Problems,
+  others: readonly Grant[] = [],
 ): Grant[] {
   const resourceByName = new Map(resources.map((resource) => [resource.name, resource]));
-  const patternSizes = new Map<string, number>();
+  const patternSizes = patternSizesOf(others);
   const schemas = new Map<string, RequestedClaim>();
   return policy.grants.flatMap((entry) => {
     const condition = conditions.byDocument.get(entry.document);
@@ -33,6 +34,18 @@ export function compileGrants(
     if (grant !== undefined) addUpPatterns(grant, entry, patternSizes, problems);
     return grant === undefined ? [] : [grant];
   });
+}
+
+function patternSizesOf(grants: readonly Grant[]): Map<string, number> {
+  const sizes = new Map<string, number>();
+  for (const { subjects } of grants) {
+    for (const subject of subjects) {
+      if (!('pattern' in subject)) continue;
+      const { trustDomain, programSize } = subject.compiled;
+      sizes.set(trustDomain, (sizes.get(trustDomain) ?? 0) + programSize);
+    }
+  }
+  return sizes;
 }
 
 function addUpPatterns(

@@ -16,6 +16,7 @@ export function ownResource(issuer: string): Resource {
     extraAudiences: [],
     scopes: new Set([introspectScope]),
     tokenLifetimeSeconds,
+    reuseMinRemainingSeconds: undefined,
     signingAlgorithm: 'ES256',
     introspectors: [],
   };

@@ -55,7 +55,13 @@ const expectSchema = z
 const caseSchema = z.strictObject({
   name: z.string().min(1).max(256).optional(),
   given: givenSchema,
-  request: z.strictObject({ audience: z.string().optional(), scope: z.string().optional() }).default({}),
+  request: z
+    .strictObject({
+      audience: z.string().optional(),
+      scope: z.string().optional(),
+      additional_claims: claimsSchema.optional(),
+    })
+    .default({}),
   at: z.iso.datetime({ offset: true }).optional(),
   expect: expectSchema,
 });

@@ -27,7 +27,7 @@ export function compileResources(
   const byAudience = new Map<string, PolicySource>();
   return policy.resources.map(({ source, document }) => {
     const { name } = document.metadata;
-    const { audience, extraAudiences, scopes, tokenLifetime, signingAlg } = document.spec;
+    const { audience, extraAudiences, scopes, tokenLifetime, reuse, signingAlg } = document.spec;
     if (name === adminResourceName || name === ownResourceName) {
       problems.add(source, ['metadata', 'name'], `${name} is built in: choose another name`);
     }
@@ -51,12 +51,17 @@ export function compileResources(
     if (tokenLifetime > maxLifetimeSeconds) {
       problems.add(source, ['spec', 'tokenLifetime'], 'must be at most 24h');
     }
+    if (reuse !== undefined && reuse.minRemaining >= tokenLifetime) {
+      const message = 'must be shorter than tokenLifetime: no token would have so much left';
+      problems.add(source, ['spec', 'reuse', 'minRemaining'], message);
+    }
     return {
       name,
       audience,
       extraAudiences,
       scopes: new Set(scopes),
       tokenLifetimeSeconds: tokenLifetime,
+      reuseMinRemainingSeconds: reuse?.minRemaining,
       signingAlgorithm: signingAlg,
       introspectors: compileIntrospectors(document.spec, policy, context, (path, message) =>
         problems.add(source, ['spec', ...path], message),

@@ -3,8 +3,10 @@ import type { TokenAlgorithm } from '../algorithm.ts';
 import type { IdentityFields } from '../identity.ts';
 import type { Json, JsonObject } from '../json.ts';
 import type { Platform } from '../platform.ts';
+import type { CheckedPolicy } from './check.ts';
 import type { Condition } from './condition.ts';
 import type { IssuerDocument, StoredDocument, TrustDomainDocument } from './document.ts';
+import type { GrantSet } from './grant-set.ts';
 import type { PolicyProblem } from './refused.ts';
 import type { SubjectTemplate } from './subject-template.ts';
 import type { WorkloadPattern } from './workload-pattern.ts';
@@ -16,6 +18,8 @@ export interface Resource {
   readonly extraAudiences: readonly string[];
   readonly scopes: ReadonlySet<string>;
   readonly tokenLifetimeSeconds: number;
+  /** What must be left of a token that is handed out again; undefined where each exchange has its own. */
+  readonly reuseMinRemainingSeconds: number | undefined;
   readonly signingAlgorithm: TokenAlgorithm;
   /** Who may introspect its tokens. */
   readonly introspectors: readonly NamedSubject[];
@@ -103,12 +107,23 @@ export interface PolicySnapshot {
   readonly observedIssuers: ReadonlySet<string>;
   readonly trustDomains: ReadonlyMap<string, TrustedDomain>;
   readonly resourcesByAudience: ReadonlyMap<string, Resource>;
+  readonly resourcesByName: ReadonlyMap<string, Resource>;
   /** Grants of this resource whose subjects match; cost does not grow with the number of grants. */
   grantsFor(identity: IdentityFields, resource: Resource): readonly Grant[];
   /** Grants marked `default` whose subjects match. */
   defaultGrantsFor(identity: IdentityFields): readonly Grant[];
   /** For the trace of a refusal: the first few grants of the resource, whoever they are for. */
   grantsOn(resource: Resource, limit: number): readonly Grant[];
+  readonly basis: PolicyBasis;
+}
+
+/** What a change of a few grants is compiled on. */
+export interface PolicyBasis {
+  readonly checked: Omit<CheckedPolicy, 'grants'>;
+  readonly resources: readonly Resource[];
+  /** Of every claim that a grant's condition reads. */
+  readonly conditionClaimPaths: ReadonlySet<string>;
+  readonly grants: GrantSet;
 }
 
 /** What a policy is compiled against besides its documents. */

@@ -44,6 +44,10 @@ export const auditEventSchema = z
     token_hash: z.string().optional().describe('SHA-256 of the token minted, base64url.'),
     token_expires_at: z.iso.datetime().optional(),
     kid: z.string().optional(),
+    reused: z
+      .literal(true)
+      .optional()
+      .describe('Present where the token was minted for an earlier exchange.'),
     actor: z.string().optional(),
     summary: z.string().optional(),
   })
@@ -95,6 +99,7 @@ const bodyNames = {
   tokenHash: 'token_hash',
   tokenExpiresAt: 'token_expires_at',
   kid: 'kid',
+  reused: 'reused',
   actor: 'actor',
   summary: 'summary',
 } as const satisfies Record<keyof AuditEvent, keyof AuditEventBody>;

@@ -3,10 +3,11 @@ import { createHash } from 'node:crypto';
 import type { AuditEvent } from '../../core/audit.ts';
 import type { ChangeOutcome, Permit, PolicyBook, PolicyReplaced } from '../../core/policy/book.ts';
 import type { Kind, StoredDocument } from '../../core/policy/document.ts';
+import type { PolicyEdits } from '../../core/policy/edits.ts';
 import { LastAdminRemoved, ManagedByFile, PolicyRefused } from '../../core/policy/refused.ts';
 import type { PolicySnapshot } from '../../core/policy/snapshot.ts';
-import { type PolicySource, sourcesFromStored } from '../../core/policy/source.ts';
-import { RevisionConflict } from '../../core/ports.ts';
+import type { PolicySource } from '../../core/policy/source.ts';
+import { RevisionConflict } from '../../core/policy-store.ts';
 import { AdminProblem } from './problem.ts';
 
 export interface DocumentChange {
@@ -77,7 +78,7 @@ async function changeOnce(policyBook: PolicyBook, change: DocumentChange): Promi
   requirePreconditions(before, change);
   if (before?.managedBy === 'file') throw new ManagedByFile([`${change.kind}/${change.name}`]);
   try {
-    const replaced = await policyBook.replace(sourcesAfter(documents, before, change.source), {
+    const replaced = await policyBook.amend(editsFor(change), {
       managedBy: 'rest',
       author: change.author,
       reason: change.reason,
@@ -100,19 +101,13 @@ export async function planDocument(
   name: string,
   source: PolicySource,
 ): Promise<PolicySnapshot> {
-  const { documents } = policyBook.current();
-  const before = findDocument(documents, kind, name);
-  const plan = await policyBook.plan(sourcesAfter(documents, before, source), { managedBy: 'rest' });
+  const plan = await policyBook.planAmendment(editsFor({ kind, name, source }), { managedBy: 'rest' });
   return plan.snapshot;
 }
 
-function sourcesAfter(
-  documents: readonly StoredDocument[],
-  before: StoredDocument | undefined,
-  source: PolicySource | undefined,
-): readonly PolicySource[] {
-  const others = documents.filter((document) => document.managedBy === 'rest' && document !== before);
-  return [...sourcesFromStored(others), ...(source === undefined ? [] : [source])];
+/** A source of another kind or name than the document's is refused before it comes here. */
+function editsFor({ kind, name, source }: Pick<DocumentChange, 'kind' | 'name' | 'source'>): PolicyEdits {
+  return source === undefined ? { put: [], remove: [{ kind, name }] } : { put: [source], remove: [] };
 }
 
 /** RFC 9110 §13.1.1 and §13.1.2. */

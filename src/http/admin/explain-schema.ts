@@ -36,6 +36,7 @@ export const questionSchema = z
     request: z.strictObject({
       audience: z.string().min(1).max(2048).optional(),
       scope: z.string().max(maxScopeLength).optional(),
+      additional_claims: claimsSchema.optional().describe('Claims that the token shall carry besides.'),
     }),
     at: z.iso.datetime({ offset: true }).optional().describe('The time to decide at; by default now.'),
   })
@@ -98,8 +99,13 @@ export const explanationSchema = z
 type QuestionBody = z.infer<typeof questionSchema>; // from JSON text, so what `unknown` stands for is JSON
 
 export function readQuestion(body: QuestionBody): Question {
-  const { audience, scope } = body.request;
-  return { given: readGiven(body), audience, scope };
+  const { audience, scope, additional_claims: additionalClaims } = body.request;
+  return {
+    given: readGiven(body),
+    audience,
+    scope,
+    additionalClaims: additionalClaims as JsonObject | undefined,
+  };
 }
 
 function readGiven({ credential, lane, issuer, spiffe_id: spiffeId, claims }: QuestionBody): Given {

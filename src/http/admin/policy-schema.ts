@@ -69,7 +69,9 @@ const replaySchema = z
   .object({
     looked_at: z.int().describe('Attempts that had reached a decision.'),
     newly_permitted: z.array(replayedSchema).describe('At most 50.'),
+    newly_permitted_total: z.int().describe('Of attempts, those that are not listed included.'),
     newly_refused: z.array(replayedSchema).describe('At most 50.'),
+    newly_refused_total: z.int().describe('Of attempts, those that are not listed included.'),
     unknown: z.int().describe('Attempts of which the audit keeps too little to tell.'),
   })
   .meta({ id: 'PolicyReplay' });
@@ -150,7 +152,9 @@ export function replayBody(summary: ReplaySummary): z.infer<typeof replaySchema>
   return {
     looked_at: summary.lookedAt,
     newly_permitted: summary.newlyPermitted.map(replayedBody),
+    newly_permitted_total: summary.newlyPermittedTotal,
     newly_refused: summary.newlyRefused.map(replayedBody),
+    newly_refused_total: summary.newlyRefusedTotal,
     unknown: summary.unknown,
   };
 }

@@ -4,7 +4,7 @@ import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { OAuthError, type Reason } from '../../core/error.ts';
 import { ManagedByFile, PolicyRefused } from '../../core/policy/refused.ts';
-import { RevisionConflict } from '../../core/ports.ts';
+import { RevisionConflict } from '../../core/policy-store.ts';
 
 interface ProblemEntry {
   readonly status: number;
@@ -37,6 +37,11 @@ const problems = {
     status: 409,
     title: 'Other documents refer to this one',
     reason: 'admin.document_in_use',
+  },
+  'keys-conflict': {
+    status: 409,
+    title: 'The signing keys have changed meanwhile',
+    reason: 'admin.keys_conflict',
   },
   'etag-mismatch': {
     status: 412,
@@ -132,6 +137,13 @@ export function problemOf(error: unknown): AdminProblem {
     return new AdminProblem(
       'revision-conflict',
       { detail: 'Read the policy again, apply your change to what it says now, and send it again.' },
+      error,
+    );
+  }
+  if (error instanceof OAuthError && error.reason === 'admin.keys_conflict') {
+    return new AdminProblem(
+      'keys-conflict',
+      { detail: 'Nothing was changed. List the keys again, and send this again if it is still to be done.' },
       error,
     );
   }

@@ -1,6 +1,6 @@
 /** What the routes of the policy's history read and answer. */
 import { z } from 'zod';
-import type { PolicyRevision } from '../../core/ports.ts';
+import type { PolicyRevision } from '../../core/policy-store.ts';
 import { AdminProblem } from './problem.ts';
 
 const revisionNumber = z

@@ -12,7 +12,7 @@ const descriptions = {
   401: 'The admin token is missing or was not accepted.',
   403: 'The admin token lacks a scope.',
   404: 'There is nothing here.',
-  409: 'A document is managed by file, or others refer to the one to delete.',
+  409: 'What is there stands against it; `type` and `detail` say what.',
   412: 'What is in force is not what `If-Match` or `If-None-Match` says.',
   413: 'The body is too large.',
   415: 'The content type is not supported.',

@@ -9,6 +9,7 @@ import { documentRoutes } from './document-routes.ts';
 import { explainRoutes } from './explain-routes.ts';
 import { issuerCheckRoutes } from './issuer-check-routes.ts';
 import { issuerKeysRoutes } from './issuer-keys-routes.ts';
+import { keyRoutes } from './key-routes.ts';
 import { policyRoutes } from './policy-routes.ts';
 import { AdminProblem, sendProblem } from './problem.ts';
 import { revisionRoutes } from './revision-routes.ts';
@@ -32,4 +33,5 @@ export const adminRoutes: FastifyPluginAsync<HttpDependencies> = async (app, dep
   await app.register(explainRoutes(authorize, dependencies));
   await app.register(revocationRoutes(authorize, dependencies));
   await app.register(statusRoutes(authorize, dependencies));
+  await app.register(keyRoutes(authorize, dependencies));
 };

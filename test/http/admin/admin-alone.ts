@@ -4,6 +4,7 @@ import { readPolicyText } from '../../../src/adapters/policy-source/read-text.ts
 import { sqlStores } from '../../../src/adapters/postgres/open.ts';
 import { openPgliteDatabase } from '../../../src/adapters/postgres/pglite-database.ts';
 import { createPolicyBook } from '../../../src/core/policy/book.ts';
+import type { TurningKeyRing } from '../../../src/core/ports.ts';
 import { replayAttempts } from '../../../src/core/replay.ts';
 import { v7RequestId } from '../../../src/core/request-id.ts';
 import { createRevocationBook } from '../../../src/core/revocation-book.ts';
@@ -38,6 +39,7 @@ export async function openAdminAlone(
   };
   const policyBook = createPolicyBook({ store: stores.policy, context, clock });
   await policyBook.refresh();
+  const keyRings: TurningKeyRing[] = [];
   const app = Fastify({ genReqId: () => v7RequestId(clock.now()) });
   app.addHook('onClose', () => stores.close());
   await app.register(adminRoutes, {
@@ -68,7 +70,10 @@ export async function openAdminAlone(
       rotate: unused,
       revoke: unused,
     },
-    metrics: { contentType: 'text/plain', text: unused },
+    metrics: { contentType: 'text/plain', text: unused, countForwardAuth: unused },
+    forwardAuth: unused,
+    forwardAuthCap: unused,
+    keyRings,
     policyBook,
     policyHistory: stores.policyHistory,
     readPolicyText,
@@ -84,6 +89,8 @@ export async function openAdminAlone(
     app,
     stores,
     policyBook,
+    /** None, unless a test adds some. */
+    keyRings,
     storedPolicy: () => stores.policy.load(),
     breakAudit: () =>
       database.transaction(({ script }) =>

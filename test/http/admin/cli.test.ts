@@ -61,6 +61,13 @@ describe('mintmark apply', () => {
       err: 'left out, for "mintmark test" to run: PolicyTest/ours\n',
     });
     expect(applied.out).toMatch(/^\+ Resource\/tested\n1 added, /);
+    const json = await runCli(['apply', '-f', path, '--json'], { environment });
+    expect(json).toMatchObject({ exitCode: 0, err: '' });
+    expect(JSON.parse(json.out).left_out).toEqual(['PolicyTest/ours']);
+    const none = await runCli(['apply', '-f', file('tested.yaml', resource('tested')), '--json'], {
+      environment,
+    });
+    expect(JSON.parse(none.out).left_out).toEqual([]);
     expect(await names()).toEqual(['tested']);
     expect((await putPolicy(house.app, [policyTest])).json()).toMatchObject({
       type: 'urn:mintmark:problem:policy-refused',
@@ -380,6 +387,14 @@ describe('mintmark explain', () => {
     expect(JSON.parse(json.out)).toMatchObject({ outcome: 'refused', reason: 'policy.scope_not_permitted' });
   });
 
+  it('sends the additional claims that a request would', async () => {
+    const asked = ['--spiffe-id', orders, '--audience', 'alpha', '--scope', 'alpha', '--json'];
+    const refused = await ask(...asked, '--additional-claims', '{"order_id":"a1"}');
+    expect(refused).toMatchObject({ exitCode: 1, err: '' });
+    expect(JSON.parse(refused.out)).toMatchObject({ reason: 'request.claim_not_allowed' });
+    expect(await ask(...asked, '--additional-claims', '{}')).toMatchObject({ exitCode: 0, err: '' });
+  });
+
   it('takes a credential from standard input', async () => {
     const input = await story.platformToken();
     const result = await runCli(['explain', '--credential-file', '-', '--audience', 'alpha'], {
@@ -395,6 +410,7 @@ describe('mintmark explain', () => {
     ['nothing given', []],
     ['two things given', ['--spiffe-id', 'spiffe://prod.test/a', '--credential-file', '-']],
     ['claims that are no JSON', ['--issuer', 'cluster', '--claims', 'sub=x']],
+    ['one additional claim twice', ['--spiffe-id', orders, '--additional-claims', '{"a":1,"a":2}']],
     ['a file that is not there', ['--issuer', 'cluster', '--claims', '@/nowhere']],
   ])('ends with 2 where it was called wrongly: %s', async (_title, args) => {
     expect(await ask(...args)).toMatchObject({ exitCode: 2, out: '' });

@@ -34,6 +34,12 @@ import {
 import { clusterIssuer, orders, tellStory } from '../token/story.ts';
 import { callAdmin } from './admin-calls.ts';
 
+const grantOnBeta = (name: string, claims: object) => ({
+  apiVersion: 'mintmark/v1',
+  kind: 'Grant',
+  metadata: { name },
+  spec: { subjects: [{ spiffeId: orders }], resource: 'beta', scopes: ['beta'], claims },
+});
 let house: TestHouse;
 let root: Issued;
 let story: Awaited<ReturnType<typeof tellStory>>;
@@ -68,6 +74,10 @@ beforeAll(async () => {
         require: { account: '123456789012' },
       },
     },
+    grantOnBeta('giving', { set: { tenant: 'acme' } }),
+    grantOnBeta('asking', {
+      allowRequested: { order_id: { enum: ['a1', 'b2'] }, tenant: { type: 'string', maxLength: 8 } },
+    }),
   ]);
 });
 afterAll(() => house.close());
@@ -75,27 +85,35 @@ afterAll(() => house.close());
 const explain = (payload: object) => callAdmin(house.app, '/explain', { method: 'POST', payload });
 const askedFor = (asked: object) => ({ request: asked });
 
-type Send = (token: string, asked: Record<string, string>) => ReturnType<typeof postForm>;
+interface Asked {
+  audience?: string;
+  scope?: string;
+  additional_claims?: object;
+}
+const asForm = ({ additional_claims: claims, ...asked }: Asked): Record<string, string> =>
+  claims === undefined ? asked : { ...asked, additional_claims: JSON.stringify(claims) };
+
+type Send = (token: string, asked: Asked) => ReturnType<typeof postForm>;
 const lanes: Record<string, Send> = {
   client_assertion: (token, asked) =>
     postForm(house.app, {
       grant_type: 'client_credentials',
       client_assertion: token,
       client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-      ...asked,
+      ...asForm(asked),
     }),
   assertion: (token, asked) =>
     postForm(house.app, {
       grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
       assertion: token,
-      ...asked,
+      ...asForm(asked),
     }),
   subject_token: (token, asked) =>
     postForm(house.app, {
       grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
       subject_token: token,
       subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
-      ...asked,
+      ...asForm(asked),
     }),
   bearer: (token, asked) =>
     house.app.inject({
@@ -107,6 +125,29 @@ const lanes: Record<string, Send> = {
     }),
 };
 
+/** Asks both; their answers must be one. Returns the outcome, or the reason. */
+async function compareWithExchange(token: string, lane: string, request: Asked): Promise<string> {
+  const exchanged = await (lanes[lane] ?? expect.unreachable())(token, request);
+  const explained = (await explain({ credential: token, lane, request })).json();
+  const event = await house.eventOf(String(exchanged.headers['x-request-id']));
+  expect(explained.checks).toEqual(event.checks ?? []);
+  if (exchanged.statusCode === 200) {
+    const claims = decodeJwt(exchanged.json().access_token);
+    expect(claims).toMatchObject(request.additional_claims ?? {});
+    expect(explained).toMatchObject({
+      outcome: 'permitted',
+      identity: { spiffe_id: claims.sub },
+      audience: claims.aud,
+      lifetime_seconds: exchanged.json().expires_in,
+      scopes: exchanged.json().scope?.split(' ') ?? [],
+    });
+  } else {
+    expect(explained).toMatchObject({ outcome: 'refused', reason: event.reason });
+    expect(explained.identity?.spiffe_id).toBe(event.identity);
+  }
+  return explained.reason ?? explained.outcome;
+}
+
 describe('the answer for a credential', () => {
   const asked = fc.record(
     {
@@ -116,13 +157,19 @@ describe('the answer for a credential', () => {
     { requiredKeys: [] },
   );
   const audiences = fc.constantFrom(testIssuer, [testIssuer, 'https://other.test'], 'https://other.test');
+  const lane = fc.constantFrom(...Object.keys(lanes));
+  const additionalClaims = fc.dictionary(
+    fc.constantFrom('order_id', 'tenant', 'note', 'sub', 'a b'),
+    fc.constantFrom<unknown>('a1', 'acme', 'other', 1, null, 'x'.repeat(5000)),
+    { maxKeys: 2 },
+  );
 
   it('is the outcome of the exchange, on every lane', async () => {
     const outcomes = new Map<string, number>();
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom('svid', 'platform token', 'github token'),
-        fc.constantFrom(...Object.keys(lanes)),
+        lane,
         asked,
         audiences,
         fc.integer({ min: -1, max: 900 }),
@@ -136,25 +183,8 @@ describe('the answer for a credential', () => {
               : kind === 'platform token'
                 ? await signToken(signer.clusterKey, kubernetesClaims(clusterIssuer, audience, { exp }))
                 : await signToken(signer.clusterKey, githubClaims(audience, { exp }));
-          const exchanged = await lanes[lane]?.(token, request);
-          const explained = (await explain({ credential: token, lane, request })).json();
-          const key = explained.reason ?? explained.outcome;
-          outcomes.set(key, (outcomes.get(key) ?? 0) + 1);
-          if (exchanged?.statusCode === 200) {
-            const claims = decodeJwt(exchanged.json().access_token);
-            expect(explained).toMatchObject({
-              outcome: 'permitted',
-              identity: { spiffe_id: claims.sub },
-              audience: claims.aud,
-              lifetime_seconds: exchanged.json().expires_in,
-              scopes: exchanged.json().scope?.split(' ') ?? [],
-            });
-          } else {
-            const event = await house.eventOf(exchanged?.json().request_id);
-            expect(explained).toMatchObject({ outcome: 'refused', reason: event.reason });
-            expect(explained.checks).toEqual(event.checks ?? []);
-            expect(explained.identity?.spiffe_id).toBe(event.identity);
-          }
+          const outcome = await compareWithExchange(token, lane, request);
+          outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
         },
       ),
       { numRuns: 300, seed: 20261124 },
@@ -173,6 +203,33 @@ describe('the answer for a credential', () => {
     ]) {
       expect([...outcomes.keys()]).toContain(reason);
     }
+  });
+
+  it('is the outcome of the exchange whatever claims are asked for besides', async () => {
+    const outcomes = new Set<string>();
+    const token = await story.svid();
+    const target = fc.constantFrom(
+      { audience: 'alpha' },
+      { audience: 'beta' },
+      { audience: 'beta', scope: 'beta' },
+    );
+    const scope = fc.constantFrom({}, {}, {}, { scope: 'two  spaces' });
+    await fc.assert(
+      fc.asyncProperty(lane, target, scope, additionalClaims, async (lane, target, scope, claims) => {
+        outcomes.add(
+          await compareWithExchange(token, lane, { ...target, ...scope, additional_claims: claims }),
+        );
+      }),
+      { numRuns: 300, seed: 20261124 },
+    );
+    expect([...outcomes].sort()).toEqual([
+      'permitted',
+      'request.claim_conflict',
+      'request.claim_invalid',
+      'request.claim_not_allowed',
+      'request.claims_too_large',
+      'request.scope_malformed',
+    ]);
   });
 
   it('uses no one-time use up, and keeps nothing of the credential', async () => {
@@ -324,6 +381,20 @@ describe('the answer for claims', () => {
     });
   });
 
+  it.each([
+    ['permitted', { order_id: 'a1' }, undefined],
+    ['refused', { order_id: 'c3' }, 'request.claim_invalid'],
+    ['refused', { note: 'x' }, 'request.claim_not_allowed'],
+    ['refused', { iss: 'x' }, 'request.claim_not_allowed'],
+    ['refused', { tenant: 'other' }, 'request.claim_conflict'],
+    ['refused', { order_id: 'x'.repeat(4096) }, 'request.claims_too_large'],
+  ])('is %s where %j is asked for besides', async (outcome, claims, reason) => {
+    const asked = { audience: 'beta', scope: 'beta', additional_claims: claims };
+    const answer = (await explain({ spiffe_id: orders, ...askedFor(asked) })).json();
+    expect([answer.outcome, answer.reason]).toEqual([outcome, reason]);
+    expect(answer.added_claims).toEqual(reason === undefined ? { tenant: 'acme', ...claims } : undefined);
+  });
+
   it('suggests the audience that was meant', async () => {
     const response = await explain({ spiffe_id: orders, ...askedFor({ audience: 'alpah' }) });
     expect(response.json()).toMatchObject({
@@ -361,10 +432,11 @@ describe('a question that cannot be read', () => {
     ['a lane without a credential', { spiffe_id: orders, lane: 'bearer' }],
     ['a certificate’s lane', { credential: 'x', lane: 'client_certificate' }],
     ['claims that are too deep', { issuer: 'cluster', claims: deep }],
+    ['additional claims that are a list', { spiffe_id: orders, request: { additional_claims: ['x'] } }],
     ['an unknown field', { spiffe_id: orders, colour: 'red' }],
     ['a time without its zone', { spiffe_id: orders, at: '2026-11-24T00:00:00' }],
   ])('is refused: %s', async (_title, given) => {
-    const response = await explain({ ...given, ...askedFor({ audience: 'alpha' }) });
+    const response = await explain({ ...askedFor({ audience: 'alpha' }), ...given });
     expect([response.statusCode, response.json().type]).toEqual([
       400,
       'urn:mintmark:problem:malformed-request',

@@ -35,6 +35,9 @@ const needed: Readonly<Record<string, readonly AdminScope[]>> = {
   'GET /revocations': ['tokens:revoke'],
   'POST /revocations': ['tokens:revoke'],
   'GET /status': ['status:read'],
+  'GET /keys': ['keys:read'],
+  'POST /keys/rotate': ['keys:rotate'],
+  'POST /keys/{kid}/revoke': ['keys:rotate'],
 };
 /** Open to the workload that the Issuer document names, and to no admin: `issuer-keys.test.ts`. */
 const notForAdmins = 'PUT /issuers/{name}/jwks';
@@ -63,6 +66,7 @@ async function call(route: string, scopes: readonly AdminScope[]) {
   const url = path
     .replace('{name}', 'least')
     .replace('{revision}', '1')
+    .replace('{kid}', 'least')
     .replace('{request_id}', '01890000-0000-7000-8000-000000000000');
   const hasBody = method === 'PUT' || method === 'POST';
   return callWith(house.app, await tokenFor(scopes), url, {

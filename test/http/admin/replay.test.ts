@@ -48,7 +48,9 @@ it('says which attempts would newly be permitted and refused, and changes nothin
         count: 1,
       },
     ],
+    newly_permitted_total: 1,
     newly_refused: [],
+    newly_refused_total: 0,
     unknown: 0,
   });
 
@@ -56,7 +58,14 @@ it('says which attempts would newly be permitted and refused, and changes nothin
   expect((await exchange()).statusCode).toBe(200);
   expect((await exchange()).statusCode).toBe(200);
   const same = (await plan(allowing)).json().replay;
-  expect(same).toEqual({ looked_at: 3, newly_permitted: [], newly_refused: [], unknown: 0 });
+  expect(same).toEqual({
+    looked_at: 3,
+    newly_permitted: [],
+    newly_permitted_total: 0,
+    newly_refused: [],
+    newly_refused_total: 0,
+    unknown: 0,
+  });
   const closed = (await plan([resource('one')])).json().replay;
   expect(closed.newly_refused).toMatchObject([{ before: 'permitted', after: 'policy.no_grant', count: 3 }]);
   const latest = await plan([resource('one')], '?dryRun=true&replay=2');

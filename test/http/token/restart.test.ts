@@ -1,4 +1,5 @@
 /** A restart of the whole server while an issuer and a trust domain are down. */
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +19,8 @@ async function send(house: TestHouse, token: string) {
   return statusCode;
 }
 
-it('goes on serving their workloads, and a server without their keys does not', async () => {
+/** Houses on data folders by name, of an issuer and a trust domain that can be taken down. */
+async function tellRestarts() {
   const { clusterKey, domainKey, documents } = await tellStory();
   const double = await startIssuerDouble({ keys: jwksOf(clusterKey), bundle: bundleOf(domainKey) });
   const folder = mkdtempSync(join(tmpdir(), 'mintmark-restart-'));
@@ -28,11 +30,10 @@ it('goes on serving their workloads, and a server without their keys does not', 
     await double.close();
     rmSync(folder, { recursive: true });
   });
-  const open = async (name: string) => {
-    const environment = { MINTMARK_DATA_DIR: join(folder, name) };
+  const open = async (name: string, environment: Record<string, string> = {}) => {
     const house = await openHouse(
       documents.map((document) => fetched(document, double)),
-      environment,
+      { MINTMARK_DATA_DIR: join(folder, name), ...environment },
     );
     houses.push(house);
     return house;
@@ -43,15 +44,45 @@ it('goes on serving their workloads, and a server without their keys does not', 
   ];
   const statuses = (house: TestHouse) => Promise.all(tokens.map((token) => send(house, token)));
 
+  const close = async () => {
+    for (const house of houses.splice(0)) await house.close();
+  };
   const before = await open('data');
   expect(await statuses(before)).toEqual([200, 200]);
   await vi.waitFor(() => expect(readdirSync(join(folder, 'data/key-cache'))).toHaveLength(2));
-  await before.close();
-  houses.length = 0;
-
+  const jwks = await keysOf(before);
+  await close();
   double.fault = { kind: 'reset' };
+  return { open, close, folder, statuses, jwks };
+}
+
+const keysOf = async (house: TestHouse) => (await house.app.inject('/.well-known/jwks.json')).body;
+
+it('goes on serving their workloads, and a server without their keys does not', async () => {
+  const { open, statuses } = await tellRestarts();
   expect(await statuses(await open('data'))).toEqual([200, 200]);
   expect(await statuses(await open('another'))).toEqual([503, 503]);
+});
+
+it('keeps its own keys and theirs while another key-encryption key takes the place of the one before', async () => {
+  const { open, close, folder, statuses, jwks } = await tellRestarts();
+  const next = randomBytes(32).toString('base64');
+  const nextAlone = { MINTMARK_KEY_ENCRYPTION_KEY: next };
+  await expect(open('data', nextAlone)).rejects.toThrow('MINTMARK_KEY_ENCRYPTION_KEY is not the one');
+  const both = await open('data', {
+    ...nextAlone,
+    MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY_FILE: join(folder, 'data/key-encryption-key'),
+  });
+  expect(await keysOf(both)).toBe(jwks);
+  expect(await statuses(both)).toEqual([200, 200]);
+  expect(both.log()).toContain('no stored signing key needs MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY');
+  await close();
+  // What other issuers published was sealed by the process before: without its key it counts for nothing.
+  const alone = await open('data', nextAlone);
+  expect(await keysOf(alone)).toBe(jwks);
+  expect(await statuses(alone)).toEqual([503, 503]);
+  await close();
+  await expect(open('data')).rejects.toThrow('MINTMARK_KEY_ENCRYPTION_KEY is not the one');
 });
 
 /** The same document with keys that are fetched from the double. */

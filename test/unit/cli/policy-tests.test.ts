@@ -125,6 +125,51 @@ describe('mintmark test', () => {
     });
   });
 
+  it('decides on the additional claims of a request as the exchange does', async () => {
+    const given = '{ spiffeId: spiffe://prod.test/orders, claims: { repository: acme/orders } }';
+    const ask = (claims: string, expected: string) => `  - given: ${given}
+    request: { audience: https://inventory.test, scope: items:read, additional_claims: ${claims} }
+    at: 2026-12-01T00:00:00Z
+    expect: ${expected}
+`;
+    const refusals = [
+      ['{ order_id: A1 }', 'request.claim_invalid'],
+      ['{ note: x }', 'request.claim_not_allowed'],
+      ['{ iss: x }', 'request.claim_not_allowed'],
+      ['{ tenant: other }', 'request.claim_conflict'],
+      [`{ order_id: ${'x'.repeat(4096)} }`, 'request.claims_too_large'],
+    ] as const;
+    const path = write(
+      'asking.yaml',
+      header('asking') +
+        ask(
+          '{ order_id: a1 }',
+          '{ permit: true, claims: { tenant: acme, repo: acme/orders, order_id: a1 } }',
+        ) +
+        ask('{}', '{ permit: true, claims: { tenant: acme, repo: acme/orders } }') +
+        refusals.map(([claims, reason]) => ask(claims, `{ permit: false, reason: ${reason} }`)).join(''),
+    );
+    const allowing = write(
+      'allowing.yaml',
+      `${policyText}---
+apiVersion: mintmark/v1
+kind: Grant
+metadata: { name: asks }
+spec:
+  subjects: [{ prefix: spiffe://prod.test/orders }]
+  resource: inventory
+  scopes: [items:read]
+  claims: { allowRequested: { order_id: { enum: [a1] }, tenant: { enum: [acme, other] } } }
+`,
+    );
+    const result = await runCli(['test', '-f', allowing, path]);
+    expect(result).toMatchObject({ exitCode: 0, err: '' });
+    expect(result.out).toContain(
+      '✓ asking: spiffe://prod.test/orders asks for https://inventory.test with items:read, adding order_id\n',
+    );
+    expect(result.out).toContain('7 passed, 0 failed\n');
+  });
+
   it('reads a folder, policy and tests in one', async () => {
     const one = join(folder, 'one');
     mkdirSync(one);
@@ -296,6 +341,13 @@ describe('mintmark test', () => {
       'scope: items:read }',
       'scopes: items:read }',
       'spec[0].request.scopes: unknown field "scopes": did you mean "scope"?',
+      7,
+    ],
+    [
+      'additional claims that are no mapping',
+      'scope: items:read }',
+      'scope: items:read, additional_claims: [x] }',
+      'spec[0].request.additional_claims: must be a mapping',
       7,
     ],
     [

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { explainProblem, parseField } from '../../../src/cli/explain-problem.ts';
 import { createPaint, plain, plainJson } from '../../../src/cli/paint.ts';
-import { printDiff } from '../../../src/cli/print-diff.ts';
+import { printDiff, printReplay } from '../../../src/cli/print-diff.ts';
 import { printEvent } from '../../../src/cli/print-event.ts';
 import { reasonSentences, sentenceOf } from '../../../src/cli/reason-sentences.ts';
 import { reasons } from '../../../src/core/error.ts';
@@ -147,6 +147,25 @@ describe('sentences', () => {
   });
 });
 
+describe('printReplay', () => {
+  it('says how many are not listed', () => {
+    const attempt = {
+      identity: 'spiffe://a.test/b',
+      before: 'permitted',
+      after: 'policy.no_grant',
+      count: 3,
+    };
+    const listed = { newly_permitted: [], newly_refused: [{ ...attempt, request_id: 'r' }] };
+    const counts = { looked_at: 9, unknown: 1, newly_permitted_total: 0 };
+    const text = (total: number) =>
+      printReplay({ ...listed, ...counts, newly_refused_total: total }, noColour);
+    const line = '- spiffe://a.test/b for the default target: permitted → policy.no_grant (3, such as r)\n';
+    const last = '9 recent exchanges decided again; 1 cannot be told from the audit\n';
+    expect(text(3)).toBe(line + last);
+    expect(text(7)).toBe(`${line}- and 4 more, 7 in all\n${last}`);
+  });
+});
+
 describe('printDiff', () => {
   it('shows each document and field that changes', () => {
     const text = printDiff(
@@ -204,6 +223,13 @@ describe('explainProblem', () => {
     );
     expect(text).toBe('a.yaml:9: Grant/a spec.subjects[0]: wrong\nGrant/elsewhere: refers to what is gone');
     expect(asked).toEqual([['spec', 'subjects', 0]]);
+  });
+
+  it('says where to change what the file manages, and nothing of files for another conflict', () => {
+    const problem = { title: 'No', status: 409, request_id: 'r' };
+    const explain = (slug: string) => explainProblem({ ...problem, type: `urn:mintmark:problem:${slug}` });
+    expect(explain('managed-by-file')).toContain('MINTMARK_POLICY');
+    expect(explain('keys-conflict')).toBe('No\n(request r)');
   });
 
   it.each([

@@ -133,3 +133,48 @@ function swapClaims(token: string, changed: object): string {
 function encode(value: object): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url');
 }
+
+describe('a token that comes again', () => {
+  const ring: PublicJwk[] = [publish(key)];
+  const verifyAgain = createVerifyOwnToken({ issuer, keyRing: { publicKeys: () => ring }, revocations });
+
+  it('is judged anew in all that may change', async () => {
+    const token = await sign();
+    await verifyAgain(token, testNowMillis);
+    await expect(verifyAgain(token, testNowMillis + 600_000)).rejects.toMatchObject({
+      reason: 'token.expired',
+    });
+    await expect(verifyAgain(token, testNowMillis)).resolves.toMatchObject({ subject });
+    ring.length = 0;
+    await expect(verifyAgain(token, testNowMillis)).rejects.toMatchObject({ reason: 'token.key_unknown' });
+    // The same id in another key: what was known of the first says nothing of it.
+    ring.push(publish({ ...retired, kid: key.kid }));
+    await expect(verifyAgain(token, testNowMillis)).rejects.toMatchObject({
+      reason: 'token.signature_invalid',
+    });
+    ring.splice(0, 1, publish(key));
+    await expect(verifyAgain(token, testNowMillis)).resolves.toMatchObject({ subject });
+  });
+
+  it('is another token where one bit of it differs', async () => {
+    const token = await sign();
+    await verifyOwn(token, testNowMillis);
+    const [head, payload, signature = ''] = token.split('.');
+    const changed = signature.startsWith('A') ? `B${signature.slice(1)}` : `A${signature.slice(1)}`;
+    for (let time = 0; time < 2; time++) {
+      await expect(verifyOwn(`${head}.${payload}.${changed}`, testNowMillis)).rejects.toMatchObject({
+        reason: 'token.signature_invalid',
+      });
+    }
+  });
+
+  it('still holds after more others than are remembered', async () => {
+    const tokens = await Promise.all(
+      Array.from({ length: 10_001 }, () => sign({ jti: crypto.randomUUID() })),
+    );
+    for (const token of tokens) await verifyAgain(token, testNowMillis);
+    for (const token of [...tokens.slice(0, 2), ...tokens.slice(-2)]) {
+      await expect(verifyAgain(token, testNowMillis)).resolves.toMatchObject({ subject });
+    }
+  }, 60_000);
+});

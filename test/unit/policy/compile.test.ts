@@ -54,6 +54,20 @@ describe('compilePolicy', () => {
     });
   });
 
+  it('keeps how much must be left of a token to reuse it, and never reuses an admin’s', () => {
+    const reuse = 'tokenLifetime: 10m\n  reuse: { minRemaining: 599s }';
+    const { resourcesByAudience } = compileText(exampleWith('tokenLifetime: 10m', reuse));
+    const least = [...resourcesByAudience].map(([audience, { reuseMinRemainingSeconds }]) => [
+      audience,
+      reuseMinRemainingSeconds,
+    ]);
+    expect(least).toEqual([
+      ['https://inventory.internal.example', 599],
+      ['https://sts.example/admin/v1', undefined],
+      ['https://sts.example', undefined],
+    ]);
+  });
+
   it('keeps e-mail addresses out of the audit where they are only required', () => {
     const text = exampleWith(
       'require: { repository_owner_id: "65" }',

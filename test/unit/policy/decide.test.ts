@@ -174,7 +174,20 @@ describe('decide', () => {
   });
 
   it('finds the target by the default grants, where they agree', () => {
-    expect(decided({})).toMatchObject({ permit: true, resource: { name: 'inventory' } });
+    const found = decided({});
+    expect(found).toMatchObject({ permit: true, resource: { name: 'inventory' } });
+    expect(found.checks.filter(({ check }) => check === 'target.default')).toEqual([
+      {
+        check: 'target.default',
+        ok: true,
+        expected: 'default grants for exactly one resource',
+        actual: 'inventory',
+      },
+    ]);
+    // What the grants add is checked where they add something alone, and no check stands there twice.
+    const named = decided({ audience: inventory }).checks.map(({ check }) => check);
+    expect(found.checks.map(({ check }) => check).slice(1)).toEqual(named.slice(1));
+    expect(named.at(-1)).toBe('lifetime');
     const payer = identity('spiffe://prod.example/payer', { expiresAt: nowSeconds + 3600 });
     expect(decided({ audience: undefined }, payer)).toMatchObject({
       permit: true,
@@ -203,7 +216,11 @@ describe('decide', () => {
 
   it('refuses a request without a target where there is no default grant', () => {
     const decision = decided({}, identity('spiffe://prod.example/team-a'));
-    expect(decision).toMatchObject({ permit: false, reason: 'policy.no_default_target' });
+    expect(decision).toMatchObject({
+      permit: false,
+      reason: 'policy.no_default_target',
+      checks: [{ check: 'target.default', ok: false, actual: 'none' }],
+    });
   });
 
   it('bounds its trace', () => {

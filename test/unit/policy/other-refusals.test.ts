@@ -160,6 +160,33 @@ describe('Resource documents', () => {
 
   testRefusals([
     {
+      title: 'reuse of tokens that never have so much left',
+      part: 'tokenLifetime: 10m',
+      by: 'tokenLifetime: 10m\n  reuse: { minRemaining: 600s }',
+      at: 'reuse:',
+      document: 'Resource/inventory',
+      field: 'spec.reuse.minRemaining',
+      message: 'must be shorter than tokenLifetime: no token would have so much left',
+    },
+    {
+      title: 'reuse that leaves nothing',
+      part: 'tokenLifetime: 10m',
+      by: 'tokenLifetime: 10m\n  reuse: { minRemaining: 0s }',
+      at: 'reuse:',
+      document: 'Resource/inventory',
+      field: 'spec.reuse.minRemaining',
+      message: 'a duration is a whole number and a unit: 90s, 5m, 1h, 30d',
+    },
+    {
+      title: 'reuse that says nothing',
+      part: 'tokenLifetime: 10m',
+      by: 'tokenLifetime: 10m\n  reuse: {}',
+      at: 'reuse:',
+      document: 'Resource/inventory',
+      field: 'spec.reuse.minRemaining',
+      message: 'is missing: write a string here',
+    },
+    {
       title: 'tokens that live for more than a day',
       part: 'tokenLifetime: 10m',
       by: 'tokenLifetime: 25h',

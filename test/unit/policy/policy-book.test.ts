@@ -6,7 +6,7 @@ import { type ChangeOutcome, createPolicyBook, type Permit } from '../../../src/
 import type { StoredDocument } from '../../../src/core/policy/document.ts';
 import { ManagedByFile, PolicyRefused } from '../../../src/core/policy/refused.ts';
 import { type PolicySource, sourcesFromStored } from '../../../src/core/policy/source.ts';
-import { RevisionConflict } from '../../../src/core/ports.ts';
+import { RevisionConflict } from '../../../src/core/policy-store.ts';
 import { context } from './example-policy.ts';
 import { memoryPolicyStore } from './memory-policy-store.ts';
 
@@ -279,11 +279,57 @@ describe('a change of policy', () => {
     expect((await store.load()).documents).toEqual([stored('theirs')]);
   });
 
+  it('of one document touches no other, and reads nothing anew', async () => {
+    const { store, book, audiences } = open();
+    await book.replace([source('a'), source('b')], rest);
+    const { loads } = store;
+    const added = await book.amend({ put: [source('c')], remove: [] }, rest);
+    expect(added).toMatchObject({ revision: 2, diff: { added: [{ name: 'c' }], removed: [], changed: [] } });
+    const gone = await book.amend({ put: [], remove: [{ kind: 'Resource', name: 'a' }] }, rest);
+    expect(gone).toMatchObject({ revision: 3, diff: { removed: [{ name: 'a' }] } });
+    expect(audiences()).toEqual(['https://b.example', 'https://c.example']);
+    expect((await store.load()).documents).toEqual([stored('b'), stored('c')]);
+    expect(store.loads).toBe(loads + 1);
+  });
+
+  it('of one document is made on what another replica has just written', async () => {
+    const { store, book, audiences } = open();
+    await book.replace([source('a')], rest);
+    store.put([stored('a'), stored('theirs')]);
+    expect(await book.amend({ put: [source('c')], remove: [] }, rest)).toMatchObject({ revision: 3 });
+    expect(audiences()).toEqual(['https://a.example', 'https://theirs.example', 'https://c.example']);
+  });
+
+  it('of one document is refused where the policy does not hold with it, or moved on, or the file manages it', async () => {
+    const { store, book, audiences } = open();
+    store.put([stored('a'), stored('managed', 'file')]);
+    const amend = (changed: PolicySource, options: object = {}) =>
+      book.amend({ put: [changed], remove: [] }, { ...rest, ...options });
+    await expect(amend(wrong)).rejects.toThrow(PolicyRefused);
+    await expect(amend(source('managed', ['b']))).rejects.toThrow(ManagedByFile);
+    await expect(amend(source('b'), { ifRevision: 7 })).rejects.toThrow(RevisionConflict);
+    const dry = await amend(source('b'), { dryRun: true });
+    expect(dry).toMatchObject({ revision: 1, diff: { added: [{ name: 'b' }] } });
+    expect(store.events).toHaveLength(0);
+    expect(audiences()).toEqual(['https://a.example', 'https://managed.example']);
+    await amend(source('b'), { ifRevision: 1 }); // the control
+    expect(audiences()).toContain('https://b.example');
+  });
+
+  it('of one document mends a stored policy that does not compile', async () => {
+    const { store, book, audiences } = open();
+    store.put([stored('a')]);
+    await book.refresh();
+    store.put([stored('a'), { ...stored('b'), body: { ...body('b'), spec: {} } }]);
+    await book.amend({ put: [source('b')], remove: [] }, rest);
+    expect(audiences()).toEqual(['https://a.example', 'https://b.example']);
+  });
+
   it('may be planned or run dry, which stores nothing', async () => {
     const { store, book, audiences } = open();
     await book.replace([source('a')], rest);
     const plan = await book.plan([source('b')], { managedBy: 'rest' });
-    expect(plan).toMatchObject({ baseRevision: 1, documents: [stored('b')] });
+    expect(plan).toMatchObject({ baseRevision: 1, after: [stored('b')] });
     const dry = await book.replace([source('b')], { ...rest, dryRun: true });
     expect(dry.revision).toBe(1);
     expect(store.events).toHaveLength(1);

@@ -137,12 +137,16 @@ describe('replaying many', () => {
       lookedAt: 4,
       newlyPermitted: [],
       newlyRefused: [{ requestId: 'newest', count: 2 }],
+      newlyPermittedTotal: 0,
+      newlyRefusedTotal: 2,
       unknown: 1,
     });
     const many = Array.from({ length: 60 }, (_, n) =>
       attempt({ identity: `spiffe://prod.example/team-a/${n}` }),
     );
     const closed = compileText(exampleWith('spiffe://prod.example/team-a', 'spiffe://prod.example/team-b'));
-    expect(replayAttempts(many, inForce, closed, now).newlyRefused).toHaveLength(50);
+    const summary = replayAttempts(many, inForce, closed, now);
+    expect(summary.newlyRefused).toHaveLength(50);
+    expect(summary.newlyRefusedTotal).toBe(60);
   });
 });

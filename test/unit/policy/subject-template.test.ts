@@ -113,6 +113,18 @@ describe('the paths that a template can give', () => {
     ['/prod/ns-{ns}.x', '/prod/ns-.x', false],
     ['/prod/ns-{ns}.x', '/prod/ns-...x', false], // its value would be "..", which no segment is made of
     ['/prod/ab{a}ba', '/prod/aba', false],
+    ['/prod/ab{a}ba', '/prod/abba', false],
+    ['/prod/ab{a}ba', '/prod/abxba', true],
+    ['/prod/ab{a}ba', '/prod/xbxba', false],
+    ['/prod/ab{a}ba', '/prod/abxbx', false],
+    ['/prod/ab{a}ba', '/prod/ab-xba', true],
+    ['/prod/{a}', 'prod/a', false],
+    ['/prod/{a}', 'x/prod/a', false],
+    ['/prod/{a}', '/prod/a%20', false],
+    ['/prod/{a|path}', '/prod/a//b', false],
+    ['/prod/{a|path}', '/prod/../b', false],
+    ['/prod/{a|path}/z/{b}', '/prod/x/y/z/w', true],
+    ['/prod/{a|path}/{a}', '/prod/x/y/xy', false], // two segments are no one value
     ['/prod/{a|path}/x', '/prod/a/b/x', true],
     ['/prod/{a|path}/x', '/prod/x', false],
     ['/prod/{a|path}/x', '/prod/x/x', true],

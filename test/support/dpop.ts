@@ -1,0 +1,27 @@
+/** DPoP proofs (RFC 9449 §4.2) as a client makes them, and what a client's key is called. */
+import { hash, randomUUID } from 'node:crypto';
+import { calculateJwkThumbprint, type JWK } from 'jose';
+import { type Claims, signToken, type TestKey, testNowSeconds } from './tokens.ts';
+
+/** The public key without the `kid` that tests give it: what a proof holds. */
+export function publicJwkOf({ publicJwk }: TestKey): JWK {
+  const { kid: _, ...jwk } = publicJwk;
+  return jwk;
+}
+
+export function thumbprintOfKey(key: TestKey): Promise<string> {
+  return calculateJwkThumbprint(publicJwkOf(key));
+}
+
+export function athOf(accessToken: string): string {
+  return hash('sha256', accessToken, 'base64url');
+}
+
+/** A proof for `POST url` at the tests' time; a claim or header parameter that is undefined is left out. */
+export function makeProof(key: TestKey, url: string, claims: Claims = {}, header: Claims = {}) {
+  return signToken(
+    key,
+    { jti: randomUUID(), htm: 'POST', htu: url, iat: testNowSeconds, ...claims },
+    { typ: 'dpop+jwt', kid: undefined, jwk: publicJwkOf(key), ...header },
+  );
+}
