@@ -16,7 +16,7 @@ end
 $$;
 
 -- Start from nothing, so that a grant that an earlier version gave does not outlive it.
-revoke all on schema_migrations, policy_documents, policy_revisions, policy_changes, signing_keys, audit_events, key_cache,
+revoke all on schema_migrations, policy_documents, policy_revisions, policy_changes, signing_keys, audit_events, jwt_svid_keys, key_cache,
   replay_claims, revocations
   from mintmark_exchange;
 

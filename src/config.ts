@@ -7,6 +7,7 @@ import { durationSchema } from './core/policy/document.ts';
 import { Secret } from './core/secret.ts';
 import { isTrustDomainName } from './core/spiffe-id.ts';
 import { type Pkcs11Settings, readPkcs11Settings } from './pkcs11-settings.ts';
+import { readSpiffeEndpoint, type SpiffeEndpoint } from './spiffe-endpoint-files.ts';
 import { readTlsPair, type TlsFiles, type TlsPair, TlsPairMismatch } from './tls-files.ts';
 
 export interface Config {
@@ -35,6 +36,8 @@ export interface Config {
   readonly certificateHeader: (typeof certificateHeaders)[number] | undefined;
   /** Undefined: TLS ends at a proxy, or nowhere. */
   readonly tls: (TlsPair & { readonly files: TlsFiles }) | undefined;
+  /** Undefined: the bundle is served beside all else alone. */
+  readonly spiffeEndpoint: SpiffeEndpoint | undefined;
 }
 
 export class ConfigRefused extends Error {
@@ -53,17 +56,14 @@ const certificateHeaders = ['client-cert', 'xfcc', 'nginx', 'alb'] as const;
 const minAdminTokenLength = 32;
 const keyEncryptionKeyBytes = 32;
 
-const listenSchema = z
-  .string()
-  .default('127.0.0.1:8080')
-  .transform((text, context) => {
-    const match = /^(?:\[(?<v6>[0-9a-f:.]+)\]|(?<host>[^:[\]\s]+)):(?<port>\d{1,5})$/i.exec(text);
-    const port = Number(match?.groups?.port);
-    const host = match?.groups?.v6 ?? match?.groups?.host;
-    if (host !== undefined && port <= 65_535) return { host, port };
-    context.addIssue({ code: 'custom', message: 'is not host:port, such as 127.0.0.1:8080 or [::]:8080' });
-    return z.NEVER;
-  });
+const addressSchema = z.string().transform((text, context) => {
+  const match = /^(?:\[(?<v6>[0-9a-f:.]+)\]|(?<host>[^:[\]\s]+)):(?<port>\d{1,5})$/i.exec(text);
+  const port = Number(match?.groups?.port);
+  const host = match?.groups?.v6 ?? match?.groups?.host;
+  if (host !== undefined && port <= 65_535) return { host, port };
+  context.addIssue({ code: 'custom', message: 'is not host:port, such as 127.0.0.1:8080 or [::]:8080' });
+  return z.NEVER;
+});
 
 const issuerSchema = z
   .string()
@@ -127,7 +127,7 @@ const adminTokenSchema = z
 const environmentSchema = z.object({
   MINTMARK_ISSUER: issuerSchema,
   MINTMARK_TRUST_DOMAIN: trustDomainSchema,
-  MINTMARK_LISTEN: listenSchema,
+  MINTMARK_LISTEN: addressSchema.prefault('127.0.0.1:8080'),
   DATABASE_URL: urlSchema('postgres:', 'postgresql:'),
   MINTMARK_EXCHANGE_DATABASE_URL: urlSchema('postgres:', 'postgresql:'),
   REDIS_URL: urlSchema('redis:', 'rediss:'),
@@ -154,6 +154,10 @@ const environmentSchema = z.object({
     .optional(),
   MINTMARK_TLS_CERT: z.string().optional(),
   MINTMARK_TLS_KEY: z.string().optional(),
+  MINTMARK_SPIFFE_BUNDLE_LISTEN: addressSchema.optional(),
+  MINTMARK_SPIFFE_BUNDLE_CERT: z.string().optional(),
+  MINTMARK_SPIFFE_BUNDLE_KEY: z.string().optional(),
+  MINTMARK_SPIFFE_BUNDLE_ROOTS: z.string().optional(),
 });
 
 /** Names that may also be given as a file, by `…_FILE`. */
@@ -242,6 +246,16 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     problems,
   );
   const tls = readTls(values.MINTMARK_TLS_CERT, values.MINTMARK_TLS_KEY, problems);
+  const spiffeFiles = {
+    certificatePath: values.MINTMARK_SPIFFE_BUNDLE_CERT,
+    keyPath: values.MINTMARK_SPIFFE_BUNDLE_KEY,
+    rootsPath: values.MINTMARK_SPIFFE_BUNDLE_ROOTS,
+  };
+  const spiffeEndpoint = readSpiffeEndpoint(
+    { listen: values.MINTMARK_SPIFFE_BUNDLE_LISTEN, ...spiffeFiles },
+    trustDomain,
+    problems,
+  );
   if (problems.length > 0) throw new ConfigRefused(problems);
 
   return Object.freeze({
@@ -263,6 +277,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     trustedProxies: values.MINTMARK_TRUSTED_PROXIES,
     certificateHeader: values.MINTMARK_CLIENT_CERT_HEADER,
     tls,
+    spiffeEndpoint,
   });
 }
 

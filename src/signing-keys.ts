@@ -11,6 +11,8 @@ import type { Pkcs11Settings } from './pkcs11-settings.ts';
 
 export interface SigningKeys {
   readonly keyRing: TurningKeyRing;
+  /** For JWT-SVIDs alone. */
+  readonly svidKeyRing: TurningKeyRing;
   /** Whether the token signs, where there is one. */
   readonly readiness: readonly ReadinessCheck[];
   readonly close: () => Promise<void>;
@@ -19,22 +21,37 @@ export interface SigningKeys {
 /** So long a signature answers for the next question after the token. */
 const answerMillis = 1_000;
 
-/** Rejects, and says so, where the token cannot be opened or a stored key cannot be used. */
+type RingOptions = Pick<SoftwareKeysConfig, 'keyStore' | 'readAt' | 'algorithms'>;
+
+/** Each ring has its own store and its own part of the token. Rejects, and says so, where the token cannot be opened or a stored key cannot be used. */
 export async function openSigningKeys(
   config: Pick<Config, 'issuer' | 'pkcs11'>,
-  software: SoftwareKeysConfig,
+  common: Omit<SoftwareKeysConfig, keyof RingOptions>,
+  rings: { readonly keyRing: RingOptions; readonly svidKeyRing: RingOptions },
   logger: FastifyBaseLogger,
 ): Promise<SigningKeys> {
   if (config.pkcs11 === undefined) {
-    return { keyRing: await openSoftwareKeys(software), readiness: [], close: async () => {} };
+    const keyRing = await openSoftwareKeys({ ...common, ...rings.keyRing });
+    const svidKeyRing = await openSoftwareKeys({ ...common, ...rings.svidKeyRing, format: 'jwt-svid' });
+    return { keyRing, svidKeyRing, readiness: [], close: async () => {} };
   }
-  const { keyEncryptionKey: _unused, ...ring } = software;
+  const { clock, life } = common;
   const log = (message: string, details: object) => logger.warn(details, message);
   const token = await openToken(config.pkcs11, log);
   try {
-    // The issuer tells apart installations that share a token.
-    const keyRing = await openTokenKeys({ ...ring, token, label: `mintmark ${config.issuer}`, log });
-    return { keyRing, readiness: [readinessOf(token, keyRing)], close: token.close };
+    // The issuer tells apart installations that share a token; a ring destroys what has its label and is none of its keys.
+    const label = `mintmark ${config.issuer}`;
+    const keyRing = await openTokenKeys({ ...rings.keyRing, clock, life, token, label, log });
+    const svidLabel = `${label} jwt-svid`;
+    const svidKeyRing = await openTokenKeys({
+      ...rings.svidKeyRing,
+      clock,
+      life,
+      token,
+      label: svidLabel,
+      log,
+    });
+    return { keyRing, svidKeyRing, readiness: [readinessOf(token, keyRing)], close: token.close };
   } catch (error) {
     await token.close();
     throw error;

@@ -12,9 +12,6 @@ import { openFetchDocument } from './adapters/net/fetch-document.ts';
 import { proxyMatcher } from './adapters/net/trusted-proxies.ts';
 import { readPolicyText } from './adapters/policy-source/read-text.ts';
 import { writePolicyText } from './adapters/policy-source/write-text.ts';
-import type { SqlStores } from './adapters/postgres/open.ts';
-import type { RedisStores } from './adapters/redis/open.ts';
-import type { Spool } from './adapters/spool/open.ts';
 import { readTokenFile } from './adapters/token-file/read.ts';
 import { openWorkloadApi } from './adapters/workload-api/open.ts';
 import { openAdmins } from './admins.ts';
@@ -34,6 +31,7 @@ import type { Clock } from './core/ports.ts';
 import { createRefusalCap } from './core/refusal-cap.ts';
 import { replayAttempts } from './core/replay.ts';
 import { createRevoke } from './core/revoke.ts';
+import { type BundleRoots, refreshHintSeconds, spiffeBundle } from './core/spiffe-bundle.ts';
 import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { createCheckUnsavedIssuer } from './credentials/check-unsaved-issuer.ts';
 import { createVerifyDpop } from './credentials/dpop.ts';
@@ -42,16 +40,18 @@ import { openLastGoods } from './credentials/last-good.ts';
 import { createVerifyOwnToken } from './credentials/own-token.ts';
 import { platforms } from './credentials/platforms/index.ts';
 import { checkPushedKeys } from './credentials/pushed-keys.ts';
+import { createVerifySubject } from './credentials/subject-token.ts';
 import { createSuppose } from './credentials/suppose.ts';
 import { createVerifier } from './credentials/verify.ts';
 import { createVerifyWithoutCalls } from './credentials/verify-without-calls.ts';
 import { drainBeforeClose } from './drain.ts';
 import { buildApp } from './http/app.ts';
-import type { ReadinessCheck } from './http/dependencies.ts';
 import { serverTlsOptions } from './http/server-tls.ts';
 import { applyPolicyFile } from './policy-file.ts';
+import { readinessOf } from './readiness.ts';
 import { openRevocations } from './revocations.ts';
 import { openSigningKeys } from './signing-keys.ts';
+import { openSpiffeEndpoint } from './spiffe-endpoint.ts';
 import {
   adminTokenOf,
   keyEncryptionKeyOf,
@@ -109,25 +109,36 @@ async function assemble(
   const keyEncryptionKey = await keyEncryptionKeyOf(config, dataDir);
   const lastKnown = await openLastKnownState(config, stores, keyEncryptionKey, clock, logger);
   let algorithms: readonly TokenAlgorithm[] = ['ES256'];
+  let svidAlgorithms: readonly TokenAlgorithm[] = [];
   const signingKeys = await openSigningKeys(
     config,
     {
-      keyStore: lastKnown?.keys ?? stores.keys,
-      readAt: lastKnown?.keysReadAt,
       keyEncryptionKey,
       previousKeyEncryptionKey: config.previousKeyEncryptionKey,
       log: (message) => logger.info(message),
       clock,
       life: config.keyLife,
-      algorithms: () => algorithms,
+    },
+    {
+      keyRing: {
+        keyStore: lastKnown?.keys ?? stores.keys,
+        readAt: lastKnown?.keys.readAt,
+        algorithms: () => algorithms,
+      },
+      svidKeyRing: {
+        keyStore: lastKnown?.svidKeys ?? stores.svidKeys,
+        readAt: lastKnown?.svidKeys.readAt,
+        algorithms: () => svidAlgorithms,
+      },
     },
     logger,
   );
   closers.push(signingKeys.close);
-  const { keyRing } = signingKeys;
-  closers.push(
-    every(keyRefreshMillis, () => keyRing.refresh(), logger, 'signing keys could not be refreshed'),
-  );
+  const { keyRing, svidKeyRing } = signingKeys;
+  const refreshKeys = async () => {
+    await Promise.all([keyRing.refresh(), svidKeyRing.refresh()]);
+  };
+  closers.push(every(keyRefreshMillis, refreshKeys, logger, 'signing keys could not be refreshed'));
 
   // Shared by all replicas where there are several; an embedded installation keeps other issuers' keys in its folder.
   const keyCache = dataDir
@@ -160,7 +171,8 @@ async function assemble(
     onProblem: (error) => logger.error({ err: error }, 'the stored policy was not taken; the last one stays'),
     onSnapshot: (snapshot) => {
       keySets.prepare(snapshot);
-      algorithms = algorithmsOf(snapshot);
+      algorithms = algorithmsOf(snapshot, 'access_token');
+      svidAlgorithms = algorithmsOf(snapshot, 'jwt-svid');
       warnOfOldKeys(snapshot);
     },
   });
@@ -171,7 +183,7 @@ async function assemble(
     closers.push(await applyPolicyFile(file));
     for (const warning of policyBook.current().warnings) logger.warn(`policy: ${describeProblem(warning)}`);
   }
-  await keyRing.refresh(); // the policy may name algorithms that have no key yet
+  await refreshKeys(); // the policy may name algorithms that have no key yet
   closers.push(policyBook.watch({ pollMillis: policyPollMillis }));
   const lookAtKeyAges = async () => warnOfOldKeys(policyBook.current());
   closers.push(every(keyAgeMillis, lookAtKeyAges, logger, 'the ages of keys could not be looked at'));
@@ -215,45 +227,39 @@ async function assemble(
     keySources: () => keySets.status(),
     spool: spool?.status,
   });
-  const exchange = createExchange({
+  const parts = {
     issuer: config.issuer,
     clock,
     policy: () => policyBook.current(),
     verify,
+    verifyOwnToken,
     revocations,
     replayGuard,
     keyRing,
+    audit,
+    refusalCap,
+  };
+  const exchange = createExchange({
+    ...parts,
+    verifySubject: createVerifySubject(parts),
     mintOrReuse: createMintOrReuse({
       keyEncryptionKey,
       caches: [memoryTokenCache(clock), ...(redis ? [redis.tokenCache] : [])],
       revocationEpoch: () => revocations.epoch(),
     }),
-    audit,
-    refusalCap,
+    svidKeyRing,
   });
-
   const authenticate = openAdmins({ config, bootstrapToken, policyBook, verifyOwnToken }, logger);
-  const revoke = createRevoke({
-    clock,
-    policy: () => policyBook.current(),
-    verify,
-    verifyOwnToken,
-    authenticateAdmin: authenticate,
-    replayGuard,
-    revocations,
-    audit,
-    refusalCap,
-  });
-  const introspect = createIntrospect({
-    issuer: config.issuer,
-    clock,
-    policy: () => policyBook.current(),
-    verifyOwnToken,
-    keyRing,
-    audit,
-    refusalCap,
-    count: (outcome) => metrics.countIntrospection(outcome),
-  });
+  const revoke = createRevoke({ ...parts, authenticateAdmin: authenticate });
+  const introspect = createIntrospect({ ...parts, count: metrics.countIntrospection });
+
+  const bundleWith = (roots?: BundleRoots) =>
+    spiffeBundle(svidKeyRing, refreshHintSeconds(config.keyLife), roots);
+  const { spiffeEndpoint: endpoint, trustDomain } = config;
+  const spiffeEndpoint =
+    endpoint &&
+    (await openSpiffeEndpoint({ endpoint, trustDomain, bundleWith, pollMillis: tlsPollMillis, logger }));
+  if (spiffeEndpoint) closers.push(spiffeEndpoint.close);
 
   let isDraining = false;
   const app = await buildApp(
@@ -279,7 +285,8 @@ async function assemble(
       replayAttempts,
       explain: createExplain(createVerifyWithoutCalls(verifierOptions), createSuppose(config), revocations),
       keyRing,
-      keyRings: [keyRing],
+      keyRings: [keyRing, svidKeyRing],
+      spiffeBundle: spiffeEndpoint?.bundle ?? (() => bundleWith()),
       policyBook,
       policyHistory: stores.policyHistory,
       readPolicyText,
@@ -319,20 +326,6 @@ function renewTlsOf(
     onRefused: (error) =>
       logger.error({ err: error }, 'the renewed TLS files were not taken; the old ones stay'),
   });
-}
-
-/** What this replica cannot do without, and what it bears: an exchange needs neither store while the audit has its spool. */
-function readinessOf(
-  stores: SqlStores,
-  redis: RedisStores | undefined,
-  spool: Spool | undefined,
-): readonly ReadinessCheck[] {
-  const database = { name: 'database', run: () => stores.ping(), isEssential: spool === undefined };
-  return [
-    database,
-    ...(redis ? [{ name: 'redis', run: () => redis.ping(), isEssential: false }] : []),
-    ...(spool ? [{ name: 'audit_spool', run: () => spool.ping(), isEssential: true }] : []),
-  ];
 }
 
 /** Runs the work again and again, one at a time; returns how to stop. */

@@ -24,10 +24,13 @@ export const eventSchema = z.object({
   issuer: text,
   trust_domain: text,
   identity: text,
+  subject: text,
+  actors: z.array(z.string()).optional(),
   claims: z.record(z.string(), z.json()).optional(),
   audience: text,
   resource: text,
   requested_scopes: z.array(z.string()).optional(),
+  requested_format: text,
   requested_claims: z.array(z.string()).optional(),
   scopes: z.array(z.string()).optional(),
   grants: z.array(z.string()).optional(),
@@ -73,6 +76,8 @@ function exchangeRows(event: ShownEvent): readonly Row[] {
   return [
     ['caller', event.identity ?? 'unproven'],
     ['vouched by', vouchedBy(event)],
+    ['for', event.subject],
+    ['acting', event.actors?.join(', for ') ?? event.actor],
     ['claims', event.claims && describeClaims(event.claims)],
     ['asked for', askedFor(event)],
     ['given', given(event)],
@@ -121,8 +126,9 @@ function describeClaims(claims: NonNullable<ShownEvent['claims']>): string {
 }
 
 function askedFor(event: ShownEvent): string {
-  const { audience, requested_scopes: scopes, requested_claims: claims } = event;
-  const target = audience ?? 'the default target';
+  const { audience, requested_scopes: scopes, requested_format: format, requested_claims: claims } = event;
+  const token = format === 'jwt-svid' ? 'a JWT-SVID for ' : '';
+  const target = `${token}${audience ?? 'the default target'}`;
   const scoped = scopes === undefined ? target : `${target} with scope ${scopes.join(' ') || '(none)'}`;
   return claims === undefined ? scoped : `${scoped}, adding ${claims.join(' ')}`;
 }

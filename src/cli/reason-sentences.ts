@@ -22,7 +22,11 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'request.credential_missing': 'the Authorization header held no platform token',
   'request.token_type_unsupported': 'the token type is not one that this endpoint supports',
   'request.token_type_irrevocable': 'the token that was to be revoked is not an access token',
-  'request.actor_token_unsupported': 'actor tokens are not supported',
+  'request.client_assertion_missing':
+    'a token of our own, or an actor token, came without a client assertion that says who sends it',
+  'request.actor_is_subject': 'the actor token is the subject’s own: nobody acts for themselves',
+  'request.svid_with_scope': 'a JWT-SVID was asked for with scopes, and carries none',
+  'request.svid_not_bound': 'a JWT-SVID was asked for with a DPoP proof, and is bound to no key',
   'request.certificate_header_untrusted':
     'a client certificate’s header came from an address that is none of the trusted proxies',
   'request.certificate_header_repeated': 'a header with a client certificate was there more than once',
@@ -88,6 +92,9 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
 
   'policy.delegation_not_permitted':
     'client and subject are not the same identity, and no grant permits that',
+  'policy.actor_not_permitted': 'the subject token’s may_act does not name who acts',
+  'policy.actor_chain_too_long': 'more actors stand behind one another than a token may name',
+  'policy.scope_beyond_subject': 'a scope was asked for that the subject token does not hold itself',
   'policy.issuer_observed':
     'the Issuer document is only observed (mode: observe): its tokens are recorded and refused',
   'policy.token_not_own': 'a workload may revoke its own tokens only, and this one is for another',
@@ -96,6 +103,11 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'policy.unknown_resource': 'no Resource document has the audience that was asked for',
   'policy.no_grant': 'no grant on that resource is for this identity',
   'policy.no_default_target': 'no target was named, and the identity’s grants do not name one default',
+  'policy.token_format_not_permitted': 'the Resource’s tokenFormats do not hold the format asked for',
+  'policy.svid_for_another':
+    'a JWT-SVID was asked for with a subject token of somebody else or of our own, and is only for the caller itself',
+  'policy.foreign_trust_domain':
+    'a JWT-SVID was asked for by a workload of another trust domain, which must be given it there',
   'policy.scope_not_permitted': 'a scope was asked for that no grant permits',
   'policy.claims_conflict':
     'the grants that apply give one claim different values, or copy one that is ambiguous',
@@ -138,6 +150,7 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
     'the DPoP proof’s nonce is not one of the last minutes’; the caller was given another',
   'token.revoked':
     'the token is revoked: itself, its identity, who vouches for it, or the key that signed it',
+  'token.proof_missing': 'the token is bound to a key, and nothing shows that the caller holds it',
   'admin.grant_missing': 'the policy in force no longer makes an admin of whom the token was minted for',
   'admin.scope_missing': 'the admin token lacks a scope',
   'admin.pusher_not_named': 'the Issuer document does not name the caller in keys.pushedBy',

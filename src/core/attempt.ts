@@ -4,6 +4,7 @@ import type { AuditEvent } from './audit.ts';
 import { clip } from './clip.ts';
 import type { Credential } from './credential.ts';
 import type { Decision } from './decide.ts';
+import { actorsOf, type Delegation } from './delegation.ts';
 import type { OAuthError } from './error.ts';
 import type { Identity } from './identity.ts';
 import type { TokenRequest } from './request.ts';
@@ -32,8 +33,12 @@ export function beginEvent(attempt: Attempt, at: number): AuditEvent {
 
 export function noteRequest(event: AuditEvent, request: TokenRequest): void {
   noteCredential(event, request.credential);
+  const { clientAssertion, actorToken } = request;
+  if (clientAssertion !== undefined) event.clientAssertionHash = hashOfCredential(clientAssertion);
+  if (actorToken !== undefined) event.actorTokenHash = hashOfCredential(actorToken);
   if (request.audience !== undefined) event.audience = clip(request.audience, maxAudienceLength + 1);
   if (request.scopes !== undefined) event.requestedScopes = request.scopes;
+  if (request.requestedFormat !== undefined) event.requestedFormat = request.requestedFormat;
   if (request.additionalClaims !== undefined) event.requestedClaims = Object.keys(request.additionalClaims);
 }
 
@@ -50,12 +55,20 @@ export function noteIdentity(event: AuditEvent, identity: Identity): void {
   if (identity.trustDomain !== undefined) event.trustDomain = identity.trustDomain;
 }
 
+/** `identity` is the client then, and `credentialHash` the subject token's. */
+export function noteDelegation(event: AuditEvent, delegation: Delegation | undefined): void {
+  if (delegation === undefined) return;
+  event.subject = delegation.subject.spiffeId;
+  if (delegation.actor !== undefined) event.actor = delegation.actor.spiffeId;
+}
+
 export function noteDecision(event: AuditEvent, decision: Decision): void {
   event.checks = decision.checks;
   if (decision.resource !== undefined) event.resource = decision.resource.name;
   if (decision.permit) {
     event.grants = decision.grants.map((grant) => grant.name);
     event.scopes = decision.scopes;
+    if (decision.act !== undefined) event.actors = actorsOf(decision.act);
   }
 }
 

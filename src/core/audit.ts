@@ -1,6 +1,7 @@
 /** The record of one attempt: who asked for what, what was decided and why. Never holds a token. */
 import type { Lane } from './error.ts';
 import type { JsonObject } from './json.ts';
+import type { TokenFormat } from './token-format.ts';
 
 /** One thing that was looked at on the way to a decision. */
 export interface Check {
@@ -24,14 +25,24 @@ export interface AuditEvent {
   credentialKind?: string;
   /** SHA-256 of the credential, base64url; joins uses of one credential, and cannot be turned back. */
   credentialHash?: string;
+  /** Of what came besides it, the same. */
+  clientAssertionHash?: string;
+  actorTokenHash?: string;
   issuer?: string;
   trustDomain?: string;
+  /** Who asked: the client where there is one. */
   identity?: string;
+  /** Whom the token was to be about, where a client came with somebody else's subject token or with one of ours. */
+  subject?: string;
+  /** Whom the token names as acting, the last to act first. */
+  actors?: readonly string[];
   claims?: JsonObject;
   /** The target that was asked for, and the Resource document that it named. */
   audience?: string;
   resource?: string;
   requestedScopes?: readonly string[];
+  /** Where the caller said which. */
+  requestedFormat?: TokenFormat;
   /** The names of the claims that the caller asked for, never their values. */
   requestedClaims?: readonly string[];
   scopes?: readonly string[];
@@ -49,7 +60,7 @@ export interface AuditEvent {
   kid?: string;
   /** Present where the token was minted for an earlier exchange. */
   reused?: true;
-  /** For administrative actions: who acted, and what changed. */
+  /** Who acted: an administrator, or in an exchange whom the actor token proved; and what an administrator changed. */
   actor?: string;
   summary?: string;
 }

@@ -10,23 +10,42 @@ import {
   explainScopes,
   grantChecks,
 } from './decision-trace.ts';
+import {
+  type Act,
+  actingFor,
+  checkInheritedScopes,
+  type Delegation,
+  earliestEnd,
+  partiesOf,
+  subjectClaims,
+} from './delegation.ts';
 import type { Reason } from './error.ts';
+import { findFormat } from './format-finding.ts';
 import { applying, findingsOf } from './grant-findings.ts';
 import type { IdentityFields } from './identity.ts';
 import type { JsonObject } from './json.ts';
 import { issuerNameOf } from './match.ts';
 import type { Grant, PolicySnapshot, Resource } from './policy/snapshot.ts';
+import type { SpiffeId } from './spiffe-id.ts';
+import type { TokenFormat } from './token-format.ts';
 
 /** What of a request the policy decides on. */
 export interface AskedFor {
   readonly audience?: string | undefined;
   readonly scopes?: readonly string[] | undefined;
   readonly additionalClaims?: JsonObject | undefined;
+  /** Where the identity does not simply ask for itself. */
+  readonly delegation?: Delegation | undefined;
+  /** undefined asks for an access token. */
+  readonly requestedFormat?: TokenFormat | undefined;
 }
 
 export type Decision =
   | {
       readonly permit: true;
+      /** Whom the token is about. */
+      readonly subject: SpiffeId;
+      readonly act?: Act;
       readonly resource: Resource;
       readonly scopes: readonly string[];
       readonly lifetimeSeconds: number;
@@ -51,8 +70,10 @@ export function decide(
   nowMillis: number,
 ): Decision {
   const decision = decideAsInForce(identity, request, policy, nowMillis);
-  const issuer = issuerNameOf(identity);
-  if (issuer === undefined || !policy.observedIssuers.has(issuer)) return decision;
+  const issuer = partiesOf(identity, request.delegation)
+    .map(issuerNameOf)
+    .find((name) => name !== undefined && policy.observedIssuers.has(name));
+  if (issuer === undefined) return decision;
   const { resource, checks } = decision;
   const check = checkIssuerMode(issuer, decision.permit ? undefined : decision.reason);
   return {
@@ -80,43 +101,78 @@ function decideAsInForce(
   });
 
   const candidates = policy.grantsFor(identity, resource);
-  const findings = findingsOf(candidates, identity, request.scopes, nowMillis);
+  const { delegation } = request;
+  const findings = findingsOf(candidates, identity, request.scopes, nowMillis, delegation);
   const matching = applying(findings);
   if (matching.length === 0) {
+    const isUndelegated = findings.some(({ state }) => state === 'undelegated');
     return refused(
-      'policy.no_grant',
+      isUndelegated ? 'policy.delegation_not_permitted' : 'policy.no_grant',
       explainNoGrant(identity, request, resource, findings, policy, nowMillis),
     );
   }
 
-  const trace = grantChecks(identity, request, findings, nowMillis);
+  const format = findFormat(identity, request, resource, policy);
+  const trace = [...grantChecks(identity, request, findings, nowMillis), ...format.checks];
+  if (format.reason !== undefined) return refused(format.reason, trace);
   const permitted = new Set(matching.flatMap((grant) => [...grant.scopes]));
-  const scopes = [...new Set(request.scopes ?? matching.flatMap((grant) => grant.defaultScopes))];
+  const inherited = delegation?.inherited;
+  const defaults =
+    request.requestedFormat === 'jwt-svid'
+      ? []
+      : matching
+          .flatMap((grant) => grant.defaultScopes)
+          .filter((scope) => inherited?.scopes.includes(scope) ?? true);
+  const scopes = [...new Set(request.scopes ?? defaults)];
   const scopeCheck = checkScopes(scopes, permitted);
   if (!scopeCheck.ok) {
     const why = explainScopes(identity, resource, matching, scopes, policy);
     return refused('policy.scope_not_permitted', [...trace, ...why, scopeCheck]);
   }
 
+  const inheritedCheck = inherited && checkInheritedScopes(scopes, inherited);
+  if (inheritedCheck?.ok === false) {
+    return refused('policy.scope_beyond_subject', [...trace, scopeCheck, inheritedCheck]);
+  }
+
   const grants =
     scopes.length === 0
       ? matching
       : matching.filter((grant) => scopes.some((scope) => grant.scopes.has(scope)));
-  const credentialSeconds = Math.floor(identity.expiresAt - nowMillis / 1000);
+  const acting = actingFor(identity, delegation, grants);
+  if (!acting.ok) return refused(acting.reason, [...trace, scopeCheck, acting.check]);
+  const endsAt = earliestEnd(identity, delegation);
+  const credentialSeconds = Math.floor(endsAt - nowMillis / 1000);
   const lifetimeSeconds = grants.reduce(
     (least, grant) => Math.min(least, secondsOf(grant, nowMillis)),
     Math.min(resource.tokenLifetimeSeconds, credentialSeconds),
   );
   // Asked this way round so that a time that is not a number refuses too.
   const isLongEnough = lifetimeSeconds >= 1;
-  const checks = [...trace, scopeCheck, checkLifetime(isLongEnough, lifetimeSeconds, identity.expiresAt)];
+  const actingChecks = [inheritedCheck, acting.check].filter((check) => check !== undefined);
+  const checks = [
+    ...trace,
+    scopeCheck,
+    ...actingChecks,
+    checkLifetime(isLongEnough, lifetimeSeconds, endsAt),
+  ];
   // Resources and grants in force always leave a second, so it is the credential that is over.
   if (!isLongEnough) return refused('credential.expired', checks);
-  const added = addedClaims(grants, identity.claims, request.additionalClaims);
+  const added = addedClaims(grants, subjectClaims(identity, delegation), request.additionalClaims);
   if (!added.ok) return refused(added.reason, [...checks, added.check]);
   const { claims } = added;
   const allChecks = [check, ...checks, ...(added.check === undefined ? [] : [added.check])];
-  return { permit: true, resource, scopes, lifetimeSeconds, grants, claims, checks: allChecks };
+  return {
+    permit: true,
+    subject: delegation?.subject.spiffeId ?? identity.spiffeId,
+    ...(acting.act === undefined ? {} : { act: acting.act }),
+    resource,
+    scopes,
+    lifetimeSeconds,
+    grants,
+    claims,
+    checks: allChecks,
+  };
 }
 
 /** The most that a grant gives: its own limit and the time until it ends. */
@@ -150,7 +206,13 @@ function findResource(
       trace: [],
     };
   }
-  const findings = findingsOf(policy.defaultGrantsFor(identity), identity, scopes, nowMillis);
+  const findings = findingsOf(
+    policy.defaultGrantsFor(identity),
+    identity,
+    scopes,
+    nowMillis,
+    request.delegation,
+  );
   const targets = new Set(applying(findings).map((grant) => grant.resource));
   const [only] = targets;
   const resource = targets.size === 1 ? only : undefined;

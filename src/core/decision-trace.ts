@@ -48,6 +48,16 @@ export function grantChecks(
       const expected = clip(grant.condition?.source ?? '');
       return { check: 'grant.condition', grant: grant.name, ok: false, expected, actual };
     }
+    if (finding.state === 'undelegated') {
+      const actFor = grant.delegation?.actFor.slice(0, maxSubjectsNamed).map(describeSubject) ?? [];
+      return {
+        check: 'grant.delegation',
+        grant: grant.name,
+        ok: false,
+        expected: clip(actFor.length === 0 ? 'the client itself' : `to act for ${actFor.join(' or ')}`),
+        actual: clip(request.delegation?.subject.spiffeId ?? ''),
+      };
+    }
     if (finding.state === 'observed') {
       const actual = clip(describeGift(grant, request));
       return { check: 'grant.observed', grant: grant.name, ok: true, expected: 'mode: enforce', actual };

@@ -12,6 +12,7 @@ export const paths = {
   introspect: '/oauth/introspect',
   agentlessToken: '/api/v1/token',
   jwks: '/.well-known/jwks.json',
+  spiffeBundle: '/spiffe/bundle.json',
   openidConfiguration: '/.well-known/openid-configuration',
   authorizationServer: '/.well-known/oauth-authorization-server',
 } as const;

@@ -17,7 +17,13 @@ export type OAuthCode =
   | 'temporarily_unavailable';
 
 /** How a credential reached us; it decides only which error code a bad credential gets. */
-export type Lane = 'client_assertion' | 'assertion' | 'subject_token' | 'bearer' | 'client_certificate';
+export type Lane =
+  | 'client_assertion'
+  | 'assertion'
+  | 'subject_token'
+  | 'actor_token'
+  | 'bearer'
+  | 'client_certificate';
 
 interface Entry {
   /** The RFC's word; `by-lane` where the RFC names it after the way the credential came in. */
@@ -27,6 +33,7 @@ interface Entry {
 }
 
 const claimSentence = 'The request asks for a claim, or for a value of one, that is not accepted.';
+const formatSentence = 'A token of the requested type cannot be given for this request.';
 
 export const reasons = {
   'request.malformed': { code: 'invalid_request' },
@@ -72,7 +79,16 @@ export const reasons = {
     sentence: 'The token type is not one that this endpoint supports.',
   },
   'request.token_type_irrevocable': { code: 'unsupported_token_type' },
-  'request.actor_token_unsupported': { code: 'invalid_request' },
+  'request.client_assertion_missing': { code: 'invalid_client' },
+  'request.actor_is_subject': { code: 'invalid_request' },
+  'request.svid_with_scope': {
+    code: 'invalid_scope',
+    sentence: 'A JWT-SVID carries no scope; ask for it without one.',
+  },
+  'request.svid_not_bound': {
+    code: 'invalid_request',
+    sentence: 'A JWT-SVID is bound to no key; ask for it without a DPoP proof.',
+  },
   'request.certificate_header_untrusted': {
     code: 'invalid_request',
     sentence: 'A header that says what certificate a client has is accepted from trusted proxies only.',
@@ -132,6 +148,9 @@ export const reasons = {
   'credential.platform_unavailable': { code: 'temporarily_unavailable' },
 
   'policy.delegation_not_permitted': { code: 'unauthorized_client' },
+  'policy.actor_not_permitted': { code: 'unauthorized_client' },
+  'policy.actor_chain_too_long': { code: 'invalid_request' },
+  'policy.scope_beyond_subject': { code: 'invalid_scope' },
   'policy.issuer_observed': { code: 'unauthorized_client' },
   'policy.identity_revoked': { code: 'unauthorized_client' },
   'policy.token_not_own': {
@@ -145,6 +164,10 @@ export const reasons = {
     sentence: 'The request names no target, and there is not exactly one default for this caller.',
   },
   'policy.scope_not_permitted': { code: 'invalid_scope' },
+  // RFC 8693 §2.2.2.
+  'policy.token_format_not_permitted': { code: 'invalid_request', sentence: formatSentence },
+  'policy.svid_for_another': { code: 'invalid_request', sentence: formatSentence },
+  'policy.foreign_trust_domain': { code: 'invalid_request', sentence: formatSentence },
   // What the policy adds is the policy's fault, not the caller's.
   'policy.claims_conflict': { code: 'server_error' },
   'policy.claims_too_large': { code: 'server_error' },
@@ -182,6 +205,7 @@ export const reasons = {
     code: 'invalid_token',
     sentence: 'The Authorization header must hold an access token of this issuer.',
   },
+  'token.proof_missing': { code: 'invalid_token' },
   'admin.grant_missing': { code: 'invalid_token' },
   'admin.scope_missing': { code: 'invalid_token' },
   'admin.pusher_not_named': { code: 'invalid_token' },
@@ -231,6 +255,7 @@ const codeByLane: Record<Lane, OAuthCode> = {
   client_assertion: 'invalid_client', // RFC 7521 §4.2.1
   assertion: 'invalid_grant', // RFC 7521 §4.1.1
   subject_token: 'invalid_request', // RFC 8693 §2.2.2
+  actor_token: 'invalid_request',
   bearer: 'invalid_token', // RFC 6750 §3.1
   client_certificate: 'invalid_client', // RFC 8705 §2
 };
@@ -254,7 +279,9 @@ export class OAuthError extends Error {
 
   get code(): OAuthCode {
     const { code } = reasons[this.reason];
-    return code === 'by-lane' ? codeByLane[this.lane ?? 'subject_token'] : code;
+    // A token of ours is a subject token like any other, where it came as one.
+    const isByLane = code === 'by-lane' || (code === 'invalid_token' && this.lane === 'subject_token');
+    return isByLane ? codeByLane[this.lane ?? 'subject_token'] : code;
   }
 
   /** Whether the caller did nothing wrong. */

@@ -3,31 +3,32 @@ import {
   type Attempt,
   beginEvent,
   noteDecision,
+  noteDelegation,
   noteIdentity,
   noteRefusal,
   noteRequest,
   noteToken,
 } from './attempt.ts';
-import type { Credential } from './credential.ts';
+import { type CallerParts, proveCaller } from './caller.ts';
 import { decide } from './decide.ts';
 import { OAuthError, refuse } from './error.ts';
-import { endingWithEarlier, type Identity } from './identity.ts';
+import type { Identity } from './identity.ts';
+import { draftJwtSvid } from './jwt-svid.ts';
 import type { MintOrReuse } from './mint-or-reuse.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
-import type { AuditSink, Clock, KeyRing, ReplayGuard, Revocations, Verify } from './ports.ts';
+import type { AuditSink, Clock, KeyRing, ReplayGuard, Revocations } from './ports.ts';
 import type { RefusalCap } from './refusal-cap.ts';
-import type { TokenRequest } from './request.ts';
 import { draftAccessToken, type MintedToken } from './token.ts';
 
-export interface ExchangeParts {
-  readonly issuer: string;
+export interface ExchangeParts extends CallerParts {
   readonly clock: Clock;
   readonly policy: () => PolicySnapshot;
-  readonly verify: Verify;
   readonly revocations: Pick<Revocations, 'refusesNew'>;
   readonly replayGuard: ReplayGuard;
   readonly keyRing: KeyRing;
   readonly mintOrReuse: MintOrReuse;
+  /** Its keys sign JWT-SVIDs and nothing else. */
+  readonly svidKeyRing: KeyRing;
   readonly audit: AuditSink;
   readonly refusalCap: RefusalCap;
 }
@@ -46,24 +47,34 @@ export function createExchange(parts: ExchangeParts): Exchange {
       const policy = parts.policy(); // one snapshot for the whole attempt
       event.policyRevision = policy.revision;
 
-      // 1. Who is asking? Verify the credential.
-      const { identity, proofs } = await proveCaller(parts.verify, request, policy, nowMillis);
+      // 1. Who is asking, and for whom? Verify the credentials.
+      const { identity, delegation, proofs } = await proveCaller(
+        parts,
+        request,
+        policy,
+        nowMillis,
+        (client) => noteIdentity(event, client),
+      );
       noteIdentity(event, identity);
+      noteDelegation(event, delegation);
       refuseRevoked(parts.revocations, proofs, nowMillis);
 
       // 2. First use? Only for credentials that their issuer's document makes one-time.
       await claimFirstUse(parts.replayGuard, proofs);
 
       // 3. and 4. Which grants might apply, and do they permit this? In memory, by index.
-      const decision = decide(identity, request, policy, nowMillis);
+      const decision = decide(identity, { ...request, delegation }, policy, nowMillis);
       noteDecision(event, decision);
       if (!decision.permit) return refuse(decision.reason);
 
       // 5. Token out; the same again where its resource lets tokens be reused.
-      const signer = parts.keyRing.signer(decision.resource.signingAlgorithm);
-      const draft = draftAccessToken(signer, {
+      const isSvid = request.requestedFormat === 'jwt-svid';
+      const signer = (isSvid ? parts.svidKeyRing : parts.keyRing).signer(decision.resource.signingAlgorithm);
+      const draft = (isSvid ? draftJwtSvid : draftAccessToken)(signer, {
         issuer: parts.issuer,
-        subject: identity.spiffeId,
+        subject: decision.subject,
+        clientId: identity.spiffeId,
+        act: decision.act,
         audience: decision.resource.audience,
         extraAudiences: decision.resource.extraAudiences,
         scopes: decision.scopes,
@@ -89,23 +100,6 @@ export function createExchange(parts: ExchangeParts): Exchange {
       if (isRecorded) await parts.audit.append(event);
     }
   };
-}
-
-/** Verifies every credential of the request; they must all prove the one identity that `client_id`, if sent, names. */
-async function proveCaller(verify: Verify, request: TokenRequest, policy: PolicySnapshot, nowMillis: number) {
-  const prove = (credential: Credential) =>
-    verify(credential, policy, nowMillis).catch((error) => {
-      throw OAuthError.from(error, credential.lane);
-    });
-  const client = request.clientAssertion && (await prove(request.clientAssertion));
-  const subject = await prove(request.credential);
-  if (client && client.spiffeId !== subject.spiffeId) refuse('policy.delegation_not_permitted');
-  if (request.clientId !== undefined && !subject.clientIds.includes(request.clientId)) {
-    refuse('request.client_id_mismatch');
-  }
-  return client
-    ? { identity: endingWithEarlier(subject, client), proofs: [subject, client] }
-    : { identity: subject, proofs: [subject] };
 }
 
 /** Before its first use is claimed and before policy is asked: no grant reaches past a revocation. */

@@ -4,6 +4,7 @@ import type { Check } from './audit.ts';
 import type { Credential } from './credential.ts';
 import { type AskedFor, type Decision, decide } from './decide.ts';
 import { checkGrantScopes, nearestGrants } from './decision-trace.ts';
+import type { Delegation } from './delegation.ts';
 import { OAuthError, type Reason } from './error.ts';
 import type { IdentityFields } from './identity.ts';
 import type { Json } from './json.ts';
@@ -12,6 +13,7 @@ import type { PolicySnapshot } from './policy/snapshot.ts';
 import type { Revocations } from './ports.ts';
 import { parseScope } from './scope.ts';
 import type { Suppose, Supposed } from './supposed.ts';
+import type { TokenFormat } from './token-format.ts';
 
 /**
  * As `Verify`, but undefined where the platform would have to be asked, which only an exchange does. The result is typed
@@ -25,12 +27,24 @@ export type VerifyWithoutCalls = (
 
 export type Given = { readonly credential: Credential } | Supposed;
 
+/** Whose subject token the caller is supposed to have. */
+export interface SupposedSubject {
+  readonly given: Supposed;
+  /** Where we minted the token: the scopes that it holds. */
+  readonly scope?: string | undefined;
+}
+
 export interface Question {
   readonly given: Given;
+  /** Where the caller does not ask for itself: for whom, and who acts where that is not the caller. */
+  readonly subject?: SupposedSubject | undefined;
+  readonly actor?: Supposed | undefined;
   readonly audience?: string | undefined;
   /** As a request writes them: divided by spaces. */
   readonly scope?: string | undefined;
   readonly additionalClaims?: Json | undefined;
+  /** undefined asks for an access token. */
+  readonly tokenFormat?: TokenFormat | undefined;
 }
 
 /** What became of one grant, and the first thing that failed. */
@@ -48,6 +62,7 @@ export interface Explanation {
   readonly detail?: string;
   /** Undefined where the credential or claims are refused. */
   readonly identity?: IdentityFields;
+  readonly delegation?: Delegation;
   readonly decision?: Decision;
   /** The grants that cover the identity; where none does, those on the resource that come nearest. */
   readonly grants: readonly GrantVerdict[];
@@ -81,7 +96,8 @@ export function createExplain(
       const request = readAsked(asked);
       const identity = await verify(given.credential, policy, nowMillis);
       if (identity === undefined) return { outcome: 'unchecked', detail: onlyAnExchange, grants: [] };
-      return orRevoked(explainDecision(identity, request, policy, nowMillis), nowMillis);
+      const delegation = supposeDelegation(asked, suppose, policy, nowMillis);
+      return orRevoked(explainDecision(identity, { ...request, delegation }, policy, nowMillis), nowMillis);
     } catch (error) {
       return refusedBy(error);
     }
@@ -98,17 +114,38 @@ export function explainSupposed(
   try {
     const request = readAsked(asked);
     const identity = suppose(given, policy, nowMillis);
-    return explainDecision(identity, request, policy, nowMillis);
+    const delegation = supposeDelegation(asked, suppose, policy, nowMillis);
+    return explainDecision(identity, { ...request, delegation }, policy, nowMillis);
   } catch (error) {
     return refusedBy(error);
   }
 }
 
 /** By the readers and in the order of the token endpoints. Throws as they do. */
-function readAsked({ audience, scope, additionalClaims }: Omit<Question, 'given'>): AskedFor {
+function readAsked({ audience, scope, additionalClaims, tokenFormat }: Omit<Question, 'given'>): AskedFor {
   const scopes = parseScope(scope);
   const claims = additionalClaims === undefined ? undefined : readAdditionalClaims(additionalClaims);
-  return { audience, scopes, additionalClaims: claims };
+  return { audience, scopes, additionalClaims: claims, requestedFormat: tokenFormat };
+}
+
+function supposeDelegation(
+  { subject, actor }: Pick<Question, 'subject' | 'actor'>,
+  suppose: Suppose,
+  policy: PolicySnapshot,
+  nowMillis: number,
+): Delegation | undefined {
+  if (subject === undefined) return undefined;
+  const about = suppose(subject.given, policy, nowMillis);
+  const { scope } = subject;
+  return {
+    ...(scope === undefined
+      ? { subject: about }
+      : {
+          subject: { ...about, credentialKind: 'own-token', claims: {} },
+          inherited: { scopes: parseScope(scope) ?? [] },
+        }),
+    ...(actor === undefined ? {} : { actor: suppose(actor, policy, nowMillis) }),
+  };
 }
 
 function refusedBy(error: unknown): Explanation {
@@ -135,6 +172,7 @@ function explainDecision(
     ...(decision.permit ? {} : { reason: decision.reason }),
     ...(detail === undefined ? {} : { detail }),
     identity,
+    ...(asked.delegation === undefined ? {} : { delegation: asked.delegation }),
     decision,
     grants: grantVerdicts(identity, decision, policy),
   };

@@ -4,7 +4,8 @@ import type { SpiffeId } from './spiffe-id.ts';
 
 declare const proven: unique symbol;
 
-export type CredentialKind = 'platform-token' | 'jwt-svid' | 'x509-svid';
+/** `own-token` is a subject token that we minted: it proves whom it is about, never who presents it. */
+export type CredentialKind = 'platform-token' | 'jwt-svid' | 'x509-svid' | 'own-token';
 
 export interface IdentityFields {
   readonly spiffeId: SpiffeId;

@@ -133,6 +133,8 @@ export interface StoredKey {
   readonly createdAt: number;
   /** From when it signs, in milliseconds since the epoch; until its successor does. */
   readonly activatesAt: number;
+  /** Of the set that it was read in, where its store counts: higher after each key that comes or goes. Ignored when stored. */
+  readonly sequence?: number;
 }
 
 /** A key and how its life goes on, in milliseconds since the epoch, as far as it is known. */

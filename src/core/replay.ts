@@ -56,12 +56,13 @@ export function replayAttempt(
   const { identity: id, audience, checks } = event;
   if (event.action !== 'token.exchange' || id === undefined || checks === undefined) return undefined;
   const identity = identityOf(event, id, nowMillis);
+  if (event.subject !== undefined) return { change: 'unknown' }; // of the other credentials too little is kept
   const isCut = audience !== undefined && audience.length > maxAudienceLength;
   const asksClaims = (event.requestedClaims ?? []).length > 0; // their values are not kept
   if (identity === undefined || isCut || asksClaims || !isVouchedForAlike(identity, before, after)) {
     return { change: 'unknown' };
   }
-  const asked = { audience, scopes: event.requestedScopes };
+  const asked = { audience, scopes: event.requestedScopes, requestedFormat: event.requestedFormat };
   const was = decideFromKept(identity, asked, before, nowMillis);
   const willBe = decideFromKept(identity, asked, after, nowMillis);
   if (was === undefined || willBe === undefined) return { change: 'unknown' };

@@ -1,8 +1,9 @@
 /** Runs policy tests: each case is decided as an exchange would, and compared with what its author expects. */
 import { isDeepStrictEqual } from 'node:util';
+import { actorsOf, partiesOf } from './delegation.ts';
 import type { Reason } from './error.ts';
 import { type Explanation, explainSupposed, type GrantVerdict } from './explain.ts';
-import type { PolicyTest, PolicyTestCase } from './policy/policy-test.ts';
+import type { PolicyTest, PolicyTestCase, SupposedParty } from './policy/policy-test.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
 import { describeField, type FieldPath } from './policy/source.ts';
 import type { Suppose, Supposed } from './supposed.ts';
@@ -61,7 +62,10 @@ export function runPolicyTests(
     document.spec.map((testCase, index): CaseResult => {
       const explanation = explainCase(testCase, policy, suppose, nowMillis);
       for (const { grant, contributes } of explanation.grants) if (contributes) usedGrants.add(grant);
-      if (explanation.identity?.issuer !== undefined) usedIssuers.add(explanation.identity.issuer);
+      const { identity, delegation } = explanation;
+      for (const { issuer } of identity ? partiesOf(identity, delegation) : []) {
+        if (issuer !== undefined) usedIssuers.add(issuer);
+      }
       const lineOf = (path: FieldPath) => source.locate(['spec', index, ...path]);
       const differences = compare(testCase.expect, explanation).map(({ field, ...difference }) => {
         const { line } = lineOf(['expect', field]);
@@ -89,11 +93,21 @@ function explainCase(
   suppose: Suppose,
   nowMillis: number,
 ): Explanation {
-  const { spiffeId, issuer, claims = {} } = given;
-  const supposed: Supposed = issuer === undefined ? { spiffeId: spiffeId ?? '', claims } : { issuer, claims };
   const atMillis = at === undefined ? nowMillis : Date.parse(at);
+  const { subject, actor } = given;
   const { additional_claims: additionalClaims, ...asked } = request;
-  return explainSupposed({ given: supposed, ...asked, additionalClaims }, suppose, policy, atMillis);
+  const question = {
+    given: supposedOf(given),
+    subject: subject && { given: supposedOf(subject), scope: subject.scope },
+    actor: actor && supposedOf(actor),
+    ...asked,
+    additionalClaims,
+  };
+  return explainSupposed(question, suppose, policy, atMillis);
+}
+
+function supposedOf({ spiffeId, issuer, claims = {} }: SupposedParty): Supposed {
+  return issuer === undefined ? { spiffeId: spiffeId ?? '', claims } : { issuer, claims };
 }
 
 type Expected = PolicyTestCase['expect'];
@@ -110,7 +124,7 @@ function compare(
   }
   const differences = [
     differ('reason', expected.reason, reason, String),
-    differ('subject', expected.subject, identity?.spiffeId, String),
+    differ('subject', expected.subject, decision?.permit ? decision.subject : identity?.spiffeId, String),
   ];
   if (decision?.permit) {
     const grants = decision.grants.map(({ name }) => name);
@@ -119,6 +133,7 @@ function compare(
       differ('scope', sorted(expected.scope?.split(' ').filter(Boolean)), sorted(decision.scopes), joined),
       differ('lifetime', expected.lifetime, decision.lifetimeSeconds, (seconds) => `${seconds}s`),
       differ('claims', expected.claims, decision.claims, (claims) => JSON.stringify(claims)),
+      differ('actors', expected.actors, actorsOf(decision.act), joined),
       differ('grants', sorted(expected.grants), sorted(grants), joined),
     );
   }
@@ -144,11 +159,12 @@ function joined(texts: readonly string[]): string {
 }
 
 function describeCase({ given, request }: PolicyTestCase): string {
-  const who = given.spiffeId ?? `claims of ${given.issuer}`;
+  const nameOf = ({ spiffeId, issuer }: SupposedParty) => spiffeId ?? `claims of ${issuer}`;
+  const whom = given.subject === undefined ? '' : ` for ${nameOf(given.subject)}`;
   const scope = request.scope === undefined ? '' : ` with ${request.scope}`;
   const names = Object.keys(request.additional_claims ?? {});
   const adding = names.length === 0 ? '' : `, adding ${names.join(' ')}`;
-  return `${who} asks for ${request.audience ?? 'the default target'}${scope}${adding}`;
+  return `${nameOf(given)}${whom} asks for ${request.audience ?? 'the default target'}${scope}${adding}`;
 }
 
 function coverageOf(

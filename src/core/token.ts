@@ -1,5 +1,6 @@
 /** Access tokens of RFC 9068: their claims, and their assembly around a signature that only a `Signer` can make. */
 import { randomUUID } from 'node:crypto';
+import type { Act } from './delegation.ts';
 import { OAuthError } from './error.ts';
 import type { JsonObject } from './json.ts';
 import type { Confirmation } from './own-token.ts';
@@ -21,6 +22,8 @@ export interface TokenOrder {
   readonly addedClaims: JsonObject;
   /** What the token is bound to (RFC 7800). */
   readonly confirmation?: Confirmation | undefined;
+  /** Who acts for the subject. */
+  readonly act?: Act | undefined;
   readonly nowMillis: number;
 }
 
@@ -64,6 +67,7 @@ export function draftAccessToken(signer: Signer, order: TokenOrder): TokenDraft 
     client_id: order.clientId ?? order.subject,
     ...(order.scopes.length === 0 ? {} : { scope: order.scopes.join(' ') }),
     ...(order.confirmation === undefined ? {} : { cnf: order.confirmation }),
+    ...(order.act === undefined ? {} : { act: order.act }),
   };
   const header = { typ: 'at+jwt', alg: signer.algorithm, kid: signer.kid }; // RFC 9068 §2.1
   const token = {

@@ -6,12 +6,13 @@ import { isJsonObject, type JsonObject } from '../core/json.ts';
 import type { TokenRequest } from '../core/request.ts';
 import { maxScopes, parseScope } from '../core/scope.ts';
 import { Secret } from '../core/secret.ts';
+import { tokenFormats } from '../core/token-format.ts';
 
 export const agentlessBodySchema = z.strictObject({
   audience: z.string().min(1).max(2048).optional(),
   scope: z.union([z.string(), z.array(z.string())]).optional(),
   additional_claims: z.record(z.string(), z.unknown()).optional(),
-  token_type: z.enum(['access_token', 'jwt-svid']).optional(),
+  token_type: z.enum(tokenFormats).optional(),
 });
 
 /** Throws an `OAuthError` with a `request.*` reason for what cannot be read. */
@@ -23,7 +24,6 @@ export function readAgentlessRequest(authorization: string | undefined, body: un
     return refuse(isUnknownKey ? 'request.unknown_parameter' : 'request.malformed');
   }
   const { audience, scope, additional_claims: claims, token_type: tokenType } = parsed.data;
-  if (tokenType === 'jwt-svid') refuse('request.token_type_unsupported');
   return {
     credential: { lane: 'bearer', token: readPlatformToken(authorization), declaredType: 'any' },
     clientAssertion: undefined,
@@ -31,6 +31,7 @@ export function readAgentlessRequest(authorization: string | undefined, body: un
     audience,
     scopes: parseScope(Array.isArray(scope) ? scope.join(' ') : scope),
     additionalClaims: claims && readAdditionalClaims(claims as JsonObject), // what was read is JSON
+    requestedFormat: tokenType,
     isTokenExchange: false,
   };
 }

@@ -24,6 +24,7 @@ import { metricsRoutes } from './metrics-routes.ts';
 import { openapi } from './openapi.ts';
 import { revokeRoutes } from './revoke-routes.ts';
 import { serverTlsOptions } from './server-tls.ts';
+import { spiffeBundleRoute } from './spiffe-bundle-route.ts';
 import { readJsonStrictly } from './strict-json-body.ts';
 import { tokenRoutes } from './token-routes.ts';
 
@@ -82,6 +83,7 @@ export async function buildApp(
   await app.register(healthRoutes, dependencies);
   await app.register(metricsRoutes, dependencies);
   await app.register(discoveryRoutes, dependencies);
+  await app.register(spiffeBundleRoute, dependencies);
   await app.register(tokenRoutes, dependencies);
   await app.register(revokeRoutes, dependencies);
   await app.register(introspectRoutes, dependencies);

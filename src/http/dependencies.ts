@@ -15,6 +15,7 @@ import type { RefusalCap } from '../core/refusal-cap.ts';
 import type { ReplayAttempts } from '../core/replay.ts';
 import type { RevocationBook } from '../core/revocation-book.ts';
 import type { Revoke } from '../core/revoke.ts';
+import type { SpiffeBundle } from '../core/spiffe-bundle.ts';
 import type { Authenticate } from './admin/admin-caller.ts';
 import type { CertificateSources } from './forwarded-certificate.ts';
 import type { ServerTls } from './server-tls.ts';
@@ -56,6 +57,8 @@ export interface HttpDependencies {
   readonly keyRing: TurningKeyRing;
   /** All rings that an administrator may turn, `keyRing` among them. */
   readonly keyRings: readonly TurningKeyRing[];
+  /** Of our own trust domain, as it is now. */
+  readonly spiffeBundle: () => SpiffeBundle;
   readonly policyBook: PolicyBook;
   readonly policyHistory: PolicyHistory;
   readonly readPolicyText: (text: string, options: { managedBy: 'rest' }) => readonly PolicySource[];

@@ -1,6 +1,5 @@
 /** What resource servers read: our public keys and the two discovery documents. */
-import { createHash } from 'node:crypto';
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyPluginAsync } from 'fastify';
 import {
   authorizationServerMetadata,
   jwksMaxAgeSeconds,
@@ -9,6 +8,7 @@ import {
 } from '../core/discovery.ts';
 import { adminAudience } from '../core/policy/admin-resource.ts';
 import type { HttpDependencies } from './dependencies.ts';
+import { sendCacheable } from './send-cacheable.ts';
 
 const metadataMaxAgeSeconds = 3600;
 
@@ -29,20 +29,3 @@ export const discoveryRoutes: FastifyPluginAsync<HttpDependencies> = async (app,
     ...ours,
   }));
 };
-
-function sendCacheable(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  maxAgeSeconds: number,
-  contentType: string,
-  document: object,
-) {
-  const body = JSON.stringify(document);
-  const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
-  reply
-    .header('cache-control', `public, max-age=${maxAgeSeconds}`)
-    .header('etag', etag)
-    .header('access-control-allow-origin', '*'); // public keys: a page in a browser may verify too
-  if (request.headers['if-none-match'] === etag) return reply.code(304).send();
-  return reply.type(contentType).send(body);
-}

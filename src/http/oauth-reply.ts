@@ -2,15 +2,18 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { OAuthError } from '../core/error.ts';
 import type { MintedToken } from '../core/token.ts';
-import { accessTokenType } from './token-form.ts';
+import { accessTokenType, jwtTokenType } from './token-form.ts';
 
 const retryAfterSeconds = 1;
 const rateLimitedRetrySeconds = 60;
 
 export function sendToken(reply: FastifyReply, token: MintedToken, options: { isTokenExchange: boolean }) {
+  const isJwt = token.tokenType === 'N_A'; // what is no access token says what it is
   return send(reply, 200, {
     access_token: token.accessToken.reveal(),
-    ...(options.isTokenExchange ? { issued_token_type: accessTokenType } : {}),
+    ...(options.isTokenExchange || isJwt
+      ? { issued_token_type: isJwt ? jwtTokenType : accessTokenType }
+      : {}),
     token_type: token.tokenType,
     expires_in: token.lifetimeSeconds,
     ...(token.scopes.length === 0 ? {} : { scope: token.scopes.join(' ') }),

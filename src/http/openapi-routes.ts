@@ -33,7 +33,10 @@ const tokenFormSchema = z
         'urn:mintmark:token-type:aws-instance-identity',
       ])
       .optional(),
-    requested_token_type: z.literal('urn:ietf:params:oauth:token-type:access_token').optional(),
+    requested_token_type: z
+      .enum(['access_token', 'jwt'].map((n) => `urn:ietf:params:oauth:token-type:${n}`))
+      .optional()
+      .describe('`…:jwt` asks for a JWT-SVID, where the Resource has that format.'),
     client_id: z
       .string()
       .optional()
@@ -54,8 +57,11 @@ const agentlessSchema = agentlessBodySchema.extend({
 const tokenSchema = z
   .object({
     access_token: z.string(),
-    issued_token_type: z.string().optional().describe('Where the grant type is token-exchange.'),
-    token_type: z.literal('Bearer'),
+    issued_token_type: z
+      .string()
+      .optional()
+      .describe('Where the grant type is token-exchange, or the token a JWT-SVID.'),
+    token_type: z.enum(['Bearer', 'N_A']).describe('`N_A` for a JWT-SVID (RFC 8693 §2.2.1).'),
     expires_in: z.int().describe('Seconds.'),
     scope: z.string().optional().describe('Absent where the token has no scope.'),
   })
@@ -94,6 +100,11 @@ const passSchema = refusalSchema.pick({ error: true, request_id: true }).meta({ 
 const documentSchema = z.record(z.string(), z.unknown());
 const keysSchema = z.object({
   keys: z.array(z.looseObject({ kty: z.string(), kid: z.string(), alg: z.string(), use: z.string() })),
+});
+const bundleSchema = z.object({
+  keys: z.array(z.looseObject({ kty: z.string(), use: z.string(), kid: z.string().optional() })),
+  spiffe_sequence: z.int().describe('Higher after each change of the keys.'),
+  spiffe_refresh_hint: z.int().describe('Seconds.'),
 });
 const readinessSchema = z.object({ status: z.string(), checks: z.record(z.string(), z.string()) });
 
@@ -189,6 +200,11 @@ export const routeSchemas: Readonly<Record<string, FastifySchema>> = {
     'getKeys',
     'The public keys of our tokens (RFC 7517)',
     json('A JWK set.', keysSchema, 'application/jwk-set+json'),
+  ),
+  [`GET ${paths.spiffeBundle}`]: discovery(
+    'getSpiffeBundle',
+    'The SPIFFE bundle of our own trust domain',
+    json('The public keys of our JWT-SVIDs; none while no Resource has them.', bundleSchema),
   ),
   [`GET ${paths.authorizationServer}`]: discovery(
     'getAuthorizationServerMetadata',

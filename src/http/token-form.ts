@@ -6,6 +6,7 @@ import { type Lane, refuse } from '../core/error.ts';
 import type { TokenRequest } from '../core/request.ts';
 import { parseScope } from '../core/scope.ts';
 import { Secret } from '../core/secret.ts';
+import type { TokenFormat } from '../core/token-format.ts';
 
 const assertionTypes: ReadonlyMap<string, DeclaredType> = new Map([
   ['urn:ietf:params:oauth:client-assertion-type:jwt-bearer', 'jwt'], // RFC 7523 §2.2
@@ -14,9 +15,15 @@ const assertionTypes: ReadonlyMap<string, DeclaredType> = new Map([
 
 const tokenType = (name: string) => `urn:ietf:params:oauth:token-type:${name}`;
 export const accessTokenType = tokenType('access_token');
+export const jwtTokenType = tokenType('jwt');
+
+const formatByRequestedType: ReadonlyMap<string, TokenFormat> = new Map([
+  [accessTokenType, 'access_token'],
+  [jwtTokenType, 'jwt-svid'],
+]);
 
 const subjectTokenTypes: ReadonlyMap<string, DeclaredType> = new Map([
-  [tokenType('jwt'), 'jwt'],
+  [jwtTokenType, 'jwt'],
   [tokenType('id_token'), 'jwt'],
   [accessTokenType, 'jwt'],
   [tokenType('jwt_spiffe'), 'jwt-svid'],
@@ -82,6 +89,14 @@ export function readTokenForm(
     return certificateCredential(certificateChain);
   };
 
+  /** RFC 8693 §2.1: neither of the two without the other. */
+  const readActorToken = () => {
+    if (parameter('actor_token') === undefined && parameter('actor_token_type') === undefined)
+      return undefined;
+    const declaredType = declaredTypeOf(required('actor_token_type'));
+    return credential('actor_token', required('actor_token'), declaredType);
+  };
+
   refuseRepeated(form);
   refuseForeignClientAuthentication(form, authorization);
   const asked = {
@@ -109,16 +124,18 @@ export function readTokenForm(
       };
 
     case grantTypes.tokenExchange: {
-      if (parameter('actor_token') || parameter('actor_token_type'))
-        refuse('request.actor_token_unsupported');
       const requested = parameter('requested_token_type');
-      if (requested !== undefined && requested !== accessTokenType) refuse('request.token_type_unsupported');
-      const declaredType =
-        subjectTokenTypes.get(required('subject_token_type')) ?? refuse('request.token_type_unsupported');
+      const requestedFormat = requested === undefined ? undefined : readFormat(requested);
       return {
         ...asked,
-        credential: credential('subject_token', required('subject_token'), declaredType),
+        credential: credential(
+          'subject_token',
+          required('subject_token'),
+          declaredTypeOf(required('subject_token_type')),
+        ),
+        actorToken: readActorToken(),
         clientAssertion: readOptionalClientAssertion(),
+        requestedFormat,
         isTokenExchange: true,
       };
     }
@@ -128,6 +145,10 @@ export function readTokenForm(
   }
 }
 
+function readFormat(requested: string): TokenFormat {
+  return formatByRequestedType.get(requested) ?? refuse('request.token_type_unsupported');
+}
+
 /** RFC 6749 §3.2; `audience` and `resource` are looked at as the target. */
 function refuseRepeated(form: URLSearchParams): void {
   const seen = new Set<string>();
@@ -135,6 +156,10 @@ function refuseRepeated(form: URLSearchParams): void {
     if (seen.has(name) && singleValuedNames.has(name)) refuse('request.repeated_parameter', name);
     seen.add(name);
   }
+}
+
+function declaredTypeOf(type: string): DeclaredType {
+  return subjectTokenTypes.get(type) ?? refuse('request.token_type_unsupported');
 }
 
 function credential(lane: Lane, token: string, declaredType: DeclaredType): Credential {

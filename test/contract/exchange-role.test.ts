@@ -107,6 +107,8 @@ describe('the role of the exchange', () => {
     ['read what a document said', 'select before, after from policy_changes'],
     ['read wrapped private keys', 'select wrapped_private_key from signing_keys'],
     ['read whole key rows', 'select * from signing_keys'],
+    ['read keys of JWT-SVIDs', 'select kid from jwt_svid_keys'],
+    ['retire a key of JWT-SVIDs', `update jwt_svid_keys set state = 'retiring'`],
     ['add a key', `insert into signing_keys values ('kid', 'ES256', 'active', '{}', '', now())`],
     ['retire a key', `update signing_keys set state = 'retiring'`],
     ['alter the record of migrations', 'delete from schema_migrations'],

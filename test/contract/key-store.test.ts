@@ -92,3 +92,61 @@ describeSql('key store', (backend) => {
     expect(await keys.list()).toEqual([key('old', { activatesAt: createdAt })]);
   });
 });
+
+describeSql('store of keys for JWT-SVIDs', (backend) => {
+  const numbered = (keys: readonly StoredKey[]) => keys.map(({ kid, sequence }) => [kid, sequence]);
+
+  test('keeps its keys apart from those of access tokens, also where both have one id', async () => {
+    const { keys, svidKeys } = backend.stores;
+    await keys.change(() => [key('both')]);
+    await svidKeys.change(() => [key('both', { algorithm: 'ES384', createdAt: createdAt + 1 })]);
+    expect(await keys.list()).toEqual([key('both')]);
+    expect(await svidKeys.list()).toEqual([
+      key('both', { algorithm: 'ES384', createdAt: createdAt + 1, sequence: backend.clock.now() }),
+    ]);
+    await svidKeys.change(() => []);
+    expect(await keys.list()).toEqual([key('both')]);
+  });
+
+  test('has one active key of each algorithm', async () => {
+    const { svidKeys } = backend.stores;
+    await expect(svidKeys.change(() => [key('one'), key('two')])).rejects.toThrow(
+      'jwt_svid_keys_one_active_per_algorithm',
+    );
+    expect(await svidKeys.list()).toEqual([]);
+  });
+
+  test('numbers the set anew where a key comes or goes, for all replicas, and never lower', async () => {
+    const { svidKeys } = backend.stores;
+    const other = backend.replica().svidKeys;
+    const now = backend.clock.now();
+    const next = key('b', { state: 'next' });
+    expect(numbered(await svidKeys.change(() => [key('a'), next]))).toEqual([
+      ['a', now],
+      ['b', now],
+    ]);
+    // Only a state: what is published stays the same.
+    const turned = await other.change((keys) =>
+      keys.map((each) => ({ ...each, state: each.kid === 'b' ? 'active' : 'retiring' })),
+    );
+    expect(turned.map(({ sequence }) => sequence)).toEqual([now, now]);
+    expect(numbered(await other.change((keys) => keys.filter(({ kid }) => kid === 'b')))).toEqual([
+      ['b', now + 1],
+    ]);
+    backend.clock.advance(60_000);
+    await svidKeys.change((keys) => [...keys, key('c', { state: 'next' })]);
+    expect(numbered(await other.list())).toEqual([
+      ['b', now + 60_000],
+      ['c', now + 60_000],
+    ]);
+  });
+
+  test('goes on above what it had reached after all keys are lost', async () => {
+    const { svidKeys } = backend.stores;
+    await svidKeys.change(() => [key('a')]);
+    await select(backend.database, 'delete from jwt_svid_keys');
+    backend.clock.advance(1000);
+    const made = await svidKeys.change(() => [key('b')]);
+    expect(numbered(made)).toEqual([['b', backend.clock.now()]]);
+  });
+});

@@ -1,7 +1,8 @@
 /** Keys held in software: what the store sees of them, and what somebody who writes to it cannot do. */
 import { randomBytes } from 'node:crypto';
-import { expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { openSoftwareKeys } from '../../src/adapters/software-keys/open.ts';
+import type { TokenAlgorithm } from '../../src/core/algorithm.ts';
 import type { KeyStore, StoredKey } from '../../src/core/ports.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { testKeyLife } from '../support/key-life.ts';
@@ -10,13 +11,17 @@ import { describeSql, select } from './backends.ts';
 const keyEncryptionKey = new Secret<Uint8Array>(randomBytes(32));
 
 describeSql('software keys in the key store', (backend) => {
+  let algorithms: readonly TokenAlgorithm[];
+  beforeEach(() => {
+    algorithms = ['ES256'];
+  });
   const open = (keyStore: KeyStore = backend.stores.keys, kek = keyEncryptionKey) =>
     openSoftwareKeys({
       keyStore,
       keyEncryptionKey: kek,
       clock: backend.clock,
       life: testKeyLife,
-      algorithms: () => ['ES256'],
+      algorithms: () => algorithms,
     });
 
   test('the store never sees the private key', async () => {
@@ -64,6 +69,42 @@ describeSql('software keys in the key store', (backend) => {
     // A wrapped key moved under another id.
     await select(backend.database, `update signing_keys set kid = 'another' where state = 'active'`);
     await expect(ring.refresh()).rejects.toThrow('does not decrypt');
+  });
+
+  test('keys of access tokens and of JWT-SVIDs never open in each other’s place', async () => {
+    const ring = await open();
+    const svidRing = await openSoftwareKeys({
+      keyStore: backend.stores.svidKeys,
+      keyEncryptionKey,
+      format: 'jwt-svid',
+      clock: backend.clock,
+      life: testKeyLife,
+      algorithms: () => algorithms,
+    });
+    expect(svidRing.publicKeys()).toHaveLength(2);
+    const kids = new Set(ring.publicKeys().map(({ kid }) => kid));
+    expect(svidRing.publicKeys().filter(({ kid }) => kids.has(kid))).toEqual([]);
+    const columns = 'kid, algorithm, state, public_jwk, wrapped_private_key, created_at, activates_at';
+    const move = (from: string, to: string) =>
+      select(
+        backend.database,
+        `insert into ${to} (${columns}) select ${columns} from ${from}
+          where state = 'next' and kid not in (select kid from ${to})`,
+      );
+    await move('signing_keys', 'jwt_svid_keys');
+    await expect(svidRing.refresh()).rejects.toThrow('does not decrypt');
+    await move('jwt_svid_keys', 'signing_keys');
+    await expect(ring.refresh()).rejects.toThrow('does not decrypt');
+  });
+
+  test('a ring that nobody needs makes no keys, until somebody does', async () => {
+    algorithms = [];
+    const ring = await open(backend.stores.svidKeys);
+    expect([ring.publicKeys(), await backend.stores.svidKeys.list()]).toEqual([[], []]);
+    expect(() => ring.signer()).toThrow(expect.objectContaining({ reason: 'server.signer_unavailable' }));
+    algorithms = ['ES256'];
+    await ring.refresh();
+    expect(ring.publicKeys()).toHaveLength(2);
   });
 
   async function attackersKey(): Promise<StoredKey> {

@@ -64,20 +64,28 @@ export async function openSignedRequestExchange(options: {
   );
   const keySets = openKeySets({ fetchDocument: () => Promise.reject(new Error('nothing to fetch')), clock });
   const keyEncryptionKey = new Secret(crypto.getRandomValues(new Uint8Array(32)));
+  const verify = createVerifier({
+    keySets,
+    issuer,
+    trustDomain,
+    platforms,
+    callPlatform,
+    readTokenFile: () => Promise.reject(new Error('no file to read')),
+  });
   const exchange = createExchange({
     issuer,
     clock,
     policy: () => policy,
-    verify: createVerifier({
-      keySets,
-      issuer,
-      trustDomain,
-      platforms,
-      callPlatform,
-      readTokenFile: () => Promise.reject(new Error('no file to read')),
-    }),
+    verify,
+    verifySubject: async (...presented) => ({ identity: await verify(...presented) }),
     revocations: { refusesNew: () => undefined },
     replayGuard: stores.replayGuard,
+    svidKeyRing: {
+      signer: () => {
+        throw new Error('no JWT-SVIDs here');
+      },
+      publicKeys: () => [],
+    },
     keyRing: await openSoftwareKeys({
       keyStore: stores.keys,
       keyEncryptionKey,

@@ -5,6 +5,7 @@ import { inspect } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import { ConfigRefused, readConfig } from '../../src/config.ts';
 import { makeAuthority } from '../support/issuer-double-tls.ts';
+import { makeSpiffeAuthority } from '../support/spiffe-authority.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'mintmark-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -216,6 +217,54 @@ describe('readConfig', () => {
     expect(problemsOf({ MINTMARK_TLS_CERT, MINTMARK_TLS_KEY: join(folder, 'absent') })).toEqual([
       `${pair}: cannot be read as files in PEM (ENOENT)`,
     ]);
+  });
+
+  it('takes all that the bundle’s own endpoint needs or nothing, and only an X.509-SVID of our trust domain', async () => {
+    const [authority, server] = await Promise.all([makeSpiffeAuthority('mintmark.test'), makeAuthority()]);
+    const write = (name: string, text: string) => {
+      writeFileSync(join(folder, name), text);
+      return join(folder, name);
+    };
+    const pem = (der: Uint8Array) =>
+      `-----BEGIN CERTIFICATE-----\n${Buffer.from(der).toString('base64')}\n-----END CERTIFICATE-----\n`;
+    const settingsOf = (pair: { readonly cert: string; readonly key: string }, roots: string) => ({
+      MINTMARK_TRUST_DOMAIN: 'mintmark.test',
+      MINTMARK_SPIFFE_BUNDLE_LISTEN: '0.0.0.0:8443',
+      MINTMARK_SPIFFE_BUNDLE_CERT: write('svid-cert', pair.cert),
+      MINTMARK_SPIFFE_BUNDLE_KEY: write('svid-key', pair.key),
+      MINTMARK_SPIFFE_BUNDLE_ROOTS: write('svid-roots', roots),
+    });
+    const svid = await authority.issue('spiffe://mintmark.test/bundle-endpoint');
+    const roots = pem(authority.rootDer);
+    expect(readConfig({}).spiffeEndpoint).toBeUndefined();
+    const settings = settingsOf(svid, roots);
+    expect(readConfig(settings).spiffeEndpoint).toMatchObject({
+      listen: { host: '0.0.0.0', port: 8443 },
+      certificate: svid.cert,
+      roots: { keys: [authority.rootJwk] },
+    });
+    for (const name of Object.keys(settings).filter((setting) => setting.includes('BUNDLE'))) {
+      expect(problemsOf({ ...settings, [name]: '' })).toEqual([
+        'MINTMARK_SPIFFE_BUNDLE_LISTEN, …_CERT, …_KEY and …_ROOTS: give all four or none',
+      ]);
+    }
+    const files = 'MINTMARK_SPIFFE_BUNDLE_CERT, …_KEY and …_ROOTS';
+    const name = `${files}: the certificate must have one URI, a SPIFFE ID under spiffe://mintmark.test/`;
+    const elsewhere = await authority.issue('spiffe://other.test/x');
+    const plain = await server.issue('mintmark.test');
+    expect(problemsOf(settingsOf(elsewhere, roots))).toEqual([name]);
+    expect(problemsOf(settingsOf(plain, roots))).toEqual([name]);
+    expect(problemsOf(settingsOf({ ...svid, key: plain.key }, roots))).toEqual([
+      `${files}: the key is not that of the certificate`,
+    ]);
+    expect(problemsOf(settingsOf(svid, 'canary'))).toEqual([
+      `${files}: the roots must be certificates in PEM and nothing else`,
+    ]);
+    expect(problemsOf(settingsOf(svid, svid.cert))).toEqual([
+      `${files}: each of the roots must be an authority’s certificate`,
+    ]);
+    const absent = { ...settingsOf(svid, roots), MINTMARK_SPIFFE_BUNDLE_ROOTS: join(folder, 'none') };
+    expect(problemsOf(absent)).toEqual([`${files}: cannot be read as files in PEM (ENOENT)`]);
   });
 
   it('reads a client certificate’s header of a known kind, from trusted proxies only', () => {

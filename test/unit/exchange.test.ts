@@ -8,6 +8,7 @@ import { createExchange, type ExchangeParts } from '../../src/core/exchange.ts';
 import { proveIdentity } from '../../src/core/identity.ts';
 import { compilePolicy } from '../../src/core/policy/compile.ts';
 import { sourcesFromStored } from '../../src/core/policy/source.ts';
+import type { Verify } from '../../src/core/ports.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { parseSpiffeId } from '../../src/core/spiffe-id.ts';
 import { signDraft } from '../../src/core/token.ts';
@@ -62,26 +63,30 @@ function house(broken: Partial<ExchangeParts> = {}) {
       return new Uint8Array(64);
     },
   } as const;
+  const genuine: Verify = async () =>
+    proveIdentity({
+      spiffeId,
+      credentialKind: 'jwt-svid',
+      trustDomain: 'prod.test',
+      claims: {},
+      auditClaims: {},
+      audiences: ['https://sts.test'],
+      clientIds: [spiffeId],
+      expiresAt: testNowSeconds + 90,
+      onceKey: 'once',
+    });
+  const { verify = genuine } = broken;
   const exchange = createExchange({
     issuer: 'https://sts.test',
     clock: { now: () => testNowMillis },
     policy: () => policy,
-    verify: async () =>
-      proveIdentity({
-        spiffeId,
-        credentialKind: 'jwt-svid',
-        trustDomain: 'prod.test',
-        claims: {},
-        auditClaims: {},
-        audiences: ['https://sts.test'],
-        clientIds: [spiffeId],
-        expiresAt: testNowSeconds + 90,
-        onceKey: 'once',
-      }),
+    verify,
+    verifySubject: async (...presented) => ({ identity: await verify(...presented) }),
     revocations: { refusesNew: () => undefined },
     replayGuard: { claim: async () => true },
     keyRing: { signer: () => signer, publicKeys: () => [] },
     mintOrReuse: signDraft,
+    svidKeyRing: { signer: () => signer, publicKeys: () => [] },
     audit: {
       append: async (event) => {
         events.push(event);

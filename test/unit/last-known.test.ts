@@ -43,7 +43,7 @@ async function open(policy = memoryPolicyStore(), keyStore = keys) {
   const lastKnown = await openLastKnown({
     folder,
     keyEncryptionKey: new Secret(new Uint8Array(32).fill(7)),
-    stores: { policy, keys: keyStore, revocations },
+    stores: { policy, keys: keyStore, svidKeys: keyStore, revocations },
     clock: { now: () => at },
     log: () => {},
   });

@@ -23,6 +23,7 @@ export interface LastKnownOptions {
   readonly stores: {
     readonly policy: PolicyStore;
     readonly keys: KeyStore;
+    readonly svidKeys: KeyStore;
     readonly revocations: RevocationStore;
   };
   readonly clock: Clock;
@@ -34,12 +35,16 @@ export interface LastKnownOptions {
 export interface LastKnown {
   /** The stores, whose first reading falls back to the disk. */
   readonly policy: PolicyStore;
-  readonly keys: KeyStore;
   readonly revocations: RevocationStore;
-  /** When what the keys' last reading gave was true, in milliseconds since the epoch. */
-  readonly keysReadAt: () => number;
+  readonly keys: KnownKeys;
+  readonly svidKeys: KnownKeys;
   /** Whether this process has not seen the database yet. */
   readonly isFromDisk: () => boolean;
+}
+
+interface KnownKeys extends KeyStore {
+  /** When what its last reading gave was true, in milliseconds since the epoch. */
+  readonly readAt: () => number;
 }
 
 interface KeptKeys {
@@ -68,9 +73,6 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
   const keysFile = openFile('keys.json', 'keys');
   const revocationsFile = openFile('revocations.json', 'revocations');
   let policy: StoredPolicy | undefined;
-  let keysText: string | undefined;
-  let keysKeptAt = 0;
-  let keysReadAt = clock.now();
   let fromDisk = false;
   let saving: Promise<void> = Promise.resolve();
 
@@ -91,8 +93,12 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
       .catch((error) => log('the last known state could not be kept', { err: error }));
   }
 
-  async function fallBack<T>(error: unknown, read: (kept: KeptKeys) => Promise<T>): Promise<T> {
-    const kept = await readKeys(keysFile);
+  async function fallBack<T>(
+    error: unknown,
+    file: SealedFile,
+    read: (kept: KeptKeys) => Promise<T>,
+  ): Promise<T> {
+    const kept = await readKeys(file);
     const ageSeconds = kept && Math.floor((clock.now() - kept.at) / 1000);
     if (kept === undefined || ageSeconds === undefined || ageSeconds > maxAgeSeconds) throw error;
     if (!fromDisk)
@@ -109,7 +115,7 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
       return stored;
     } catch (error) {
       if (policy !== undefined) throw error; // what is in memory is newer
-      return await fallBack(error, async ({ policyRevision: revision }) => {
+      return await fallBack(error, keysFile, async ({ policyRevision: revision }) => {
         const kept = parsePolicy(await policyFile.read());
         // Between the two files' writing: the policy is newer than the keys' note of it, or is not there yet.
         if (kept === undefined || kept.revision < revision) throw error;
@@ -147,46 +153,54 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
     save(policyFile, () => (stored === policy ? policyLines(stored) : undefined));
   }
 
-  async function list(): Promise<readonly StoredKey[]> {
-    try {
-      const keys = await stores.keys.list();
-      keysReadAt = clock.now();
-      fromDisk = false;
-      keep(keys);
-      return keys;
-    } catch (error) {
-      if (keysText !== undefined) throw error;
-      return await fallBack(error, async ({ at, keys }) => {
-        keysReadAt = at;
-        return keys.map((key) => ({
-          ...key,
-          wrappedPrivateKey: Buffer.from(key.wrappedPrivateKey, 'base64'),
-        }));
-      });
-    }
-  }
+  function knownKeys(store: KeyStore, file: SealedFile): KnownKeys {
+    let keptText: string | undefined;
+    let keptAt = 0;
+    let readAt = clock.now();
 
-  function keep(keys: readonly StoredKey[]): void {
-    const written = keys.map((key) => ({
-      ...key,
-      wrappedPrivateKey: Buffer.from(key.wrappedPrivateKey).toString('base64'),
-    }));
-    const text = JSON.stringify(written);
-    if (text === keysText && clock.now() < keysKeptAt + keepEveryMillis) return;
-    keysText = text;
-    keysKeptAt = clock.now();
-    const kept: KeptKeys = { at: keysKeptAt, policyRevision: policy?.revision ?? 0, keys: written };
-    save(keysFile, () => [JSON.stringify(kept)]);
+    async function list(): Promise<readonly StoredKey[]> {
+      try {
+        const keys = await store.list();
+        readAt = clock.now();
+        fromDisk = false;
+        keep(keys);
+        return keys;
+      } catch (error) {
+        if (keptText !== undefined) throw error;
+        return await fallBack(error, file, async ({ at, keys }) => {
+          readAt = at;
+          return keys.map((key) => ({
+            ...key,
+            wrappedPrivateKey: Buffer.from(key.wrappedPrivateKey, 'base64'),
+          }));
+        });
+      }
+    }
+
+    function keep(keys: readonly StoredKey[]): void {
+      const written = keys.map((key) => ({
+        ...key,
+        wrappedPrivateKey: Buffer.from(key.wrappedPrivateKey).toString('base64'),
+      }));
+      const text = JSON.stringify(written);
+      if (text === keptText && clock.now() < keptAt + keepEveryMillis) return;
+      keptText = text;
+      keptAt = clock.now();
+      const kept: KeptKeys = { at: keptAt, policyRevision: policy?.revision ?? 0, keys: written };
+      save(file, () => [JSON.stringify(kept)]);
+    }
+
+    return { ...store, list, readAt: () => readAt };
   }
 
   return {
     policy: { ...stores.policy, load, loadSince, replace, amend },
-    keys: { ...stores.keys, list },
+    keys: knownKeys(stores.keys, keysFile),
+    svidKeys: knownKeys(stores.svidKeys, openFile('svid-keys.json', 'svid-keys')),
     revocations: openLastRevocations(stores.revocations, revocationsFile, {
       save: (parts) => save(revocationsFile, parts),
-      fallBack: (error, read) => fallBack(error, read),
+      fallBack: (error, read) => fallBack(error, keysFile, read),
     }),
-    keysReadAt: () => keysReadAt,
     isFromDisk: () => fromDisk,
   };
 }

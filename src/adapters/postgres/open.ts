@@ -18,6 +18,7 @@ export interface SqlStores {
   readonly policy: PolicyStore;
   readonly policyHistory: PolicyHistory;
   readonly keys: KeyStore;
+  readonly svidKeys: KeyStore;
   readonly keyCache: KeyCache;
   readonly audit: AuditStore;
   readonly replayGuard: ReplayGuard;
@@ -66,7 +67,8 @@ export function sqlStores(database: Database, exchangeDatabase: Database, clock:
   return {
     policy: policyStore(database, exchangeDatabase),
     policyHistory: policyHistory(database),
-    keys: keyStore(database),
+    keys: keyStore(database, 'access_token', clock),
+    svidKeys: keyStore(database, 'jwt-svid', clock),
     keyCache: keyCache(database, clock),
     audit,
     replayGuard: replayGuard(exchangeDatabase, clock),

@@ -41,6 +41,7 @@ export interface Tables {
     created_at: Timestamp;
     activates_at: ColumnType<Date | null, string, string>;
   };
+  jwt_svid_keys: Tables['signing_keys'] & { sequence: BigInteger };
   audit_events: {
     request_id: string;
     at: Timestamp;

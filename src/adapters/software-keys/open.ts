@@ -2,6 +2,7 @@
 import { type KeyRingConfig, openKeyRing } from '../../core/key-ring.ts';
 import type { KeyHolder, TurningKeyRing } from '../../core/ports.ts';
 import type { Secret } from '../../core/secret.ts';
+import type { TokenFormat } from '../../core/token-format.ts';
 import { makePrivateKey, toPublicJwk, toSigner } from './key-pair.ts';
 import { openRewrapping } from './rewrap.ts';
 import { requireKeyEncryptionKey, unwrap, wrap } from './wrap.ts';
@@ -9,6 +10,8 @@ import { requireKeyEncryptionKey, unwrap, wrap } from './wrap.ts';
 export interface SoftwareKeysConfig extends KeyRingConfig {
   /** 32 bytes. */
   readonly keyEncryptionKey: Secret<Uint8Array>;
+  /** What these keys sign; access tokens by default. */
+  readonly format?: TokenFormat | undefined;
   /** What stored keys may be wrapped under still; they are opened with it, and wrapped anew. */
   readonly previousKeyEncryptionKey?: Secret<Uint8Array> | undefined;
   /** Told when no stored key needs the previous one any more. */
@@ -28,10 +31,11 @@ export async function openSoftwareKeys(config: SoftwareKeysConfig): Promise<Turn
 function softwareKeyHolder({
   keyEncryptionKey: kek,
   previousKeyEncryptionKey: previous,
+  format,
   log,
 }: Omit<SoftwareKeysConfig, keyof KeyRingConfig>): KeyHolder {
   return {
-    ...(previous && openRewrapping(kek, previous, log)),
+    ...(previous && openRewrapping({ kek, previous, format, log })),
     make: async (algorithm, nowMillis) => {
       const privateKey = await makePrivateKey(algorithm);
       const publicJwk = toPublicJwk(privateKey, algorithm);
@@ -41,13 +45,13 @@ function softwareKeyHolder({
         algorithm,
         state: 'next',
         publicJwk,
-        wrappedPrivateKey: wrap(privateKey, kek, { kid, algorithm }),
+        wrappedPrivateKey: wrap(privateKey, kek, { kid, algorithm, format }),
         createdAt: nowMillis,
         activatesAt: nowMillis,
       };
     },
     open: async ({ kid, algorithm, wrappedPrivateKey }) => {
-      const privateKey = unwrap(wrappedPrivateKey, kek, { kid, algorithm }, previous);
+      const privateKey = unwrap(wrappedPrivateKey, kek, { kid, algorithm, format }, previous);
       return {
         publicJwk: toPublicJwk(privateKey, algorithm),
         signer: toSigner(kid, privateKey, algorithm),

@@ -1,6 +1,7 @@
 /** Moves stored keys from the previous key-encryption key to the one that takes its place. */
 import type { StoredKey } from '../../core/ports.ts';
 import type { Secret } from '../../core/secret.ts';
+import type { TokenFormat } from '../../core/token-format.ts';
 import { opens, requireKeyEncryptionKey, unwrap, wrap } from './wrap.ts';
 
 /** While replicas are swapped from the one key to the other, they must not undo each other's work every second. */
@@ -13,13 +14,17 @@ interface Rewrapping {
   note(stored: readonly StoredKey[]): void;
 }
 
-export function openRewrapping(
-  kek: Secret<Uint8Array>,
-  previous: Secret<Uint8Array>,
-  log: (message: string) => void = () => {},
-): Rewrapping {
+export interface RewrappingKeys {
+  readonly kek: Secret<Uint8Array>;
+  readonly previous: Secret<Uint8Array>;
+  /** What the keys sign. */
+  readonly format: TokenFormat | undefined;
+  readonly log: ((message: string) => void) | undefined;
+}
+
+export function openRewrapping({ kek, previous, format, log = () => {} }: RewrappingKeys): Rewrapping {
   requireKeyEncryptionKey(previous);
-  const isOld = (key: StoredKey) => !opens(key.wrappedPrivateKey, kek, key);
+  const isOld = (key: StoredKey) => !opens(key.wrappedPrivateKey, kek, { ...key, format });
   let rewrappedAt: number | undefined;
   let isSaid = false;
 
@@ -30,12 +35,12 @@ export function openRewrapping(
         rewrappedAt !== undefined && nowMillis !== rewrappedAt && nowMillis < rewrappedAt + pauseMillis;
       const old = keys.filter(isOld);
       if (isTooSoon || old.length === 0) return keys;
-      if (!old.every((key) => opens(key.wrappedPrivateKey, previous, key))) return keys;
+      if (!old.every((key) => opens(key.wrappedPrivateKey, previous, { ...key, format }))) return keys;
       rewrappedAt = nowMillis;
       return keys.map((key) => {
         if (!old.includes(key)) return key;
-        const privateKey = unwrap(key.wrappedPrivateKey, previous, key);
-        return { ...key, wrappedPrivateKey: wrap(privateKey, kek, key) };
+        const privateKey = unwrap(key.wrappedPrivateKey, previous, { ...key, format });
+        return { ...key, wrappedPrivateKey: wrap(privateKey, kek, { ...key, format }) };
       });
     },
     note: (stored) => {

@@ -1,6 +1,7 @@
 /** Private keys at rest: AES-256-GCM under the key-encryption key, bound to the key's id and algorithm. */
 import { createCipheriv, createDecipheriv, createPrivateKey, type KeyObject, randomBytes } from 'node:crypto';
 import type { Secret } from '../../core/secret.ts';
+import type { TokenFormat } from '../../core/token-format.ts';
 
 const version = 1;
 const nonceBytes = 12;
@@ -10,6 +11,8 @@ const headerBytes = 1 + nonceBytes + tagBytes;
 export interface WrappingContext {
   readonly kid: string;
   readonly algorithm: string;
+  /** What the key signs: a row that is moved to the keys of another format does not open there. */
+  readonly format?: TokenFormat | undefined;
 }
 
 export function requireKeyEncryptionKey(key: Secret<Uint8Array>): void {
@@ -74,6 +77,7 @@ function unwrapUnder(wrapped: Uint8Array, kek: Secret<Uint8Array>, context: Wrap
   }
 }
 
-function additionalData({ kid, algorithm }: WrappingContext): Buffer {
-  return Buffer.from(JSON.stringify(['mintmark signing key', version, algorithm, kid]));
+function additionalData({ kid, algorithm, format = 'access_token' }: WrappingContext): Buffer {
+  const of = format === 'access_token' ? [] : [format]; // as it was before there were others
+  return Buffer.from(JSON.stringify(['mintmark signing key', version, algorithm, kid, ...of]));
 }

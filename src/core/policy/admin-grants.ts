@@ -7,7 +7,7 @@ import type { FieldPath } from './source.ts';
 
 /** Reports whatever would make an admin of somebody whom the grant does not name, or an admin token of a request for another. */
 export function checkAdminGrant(
-  { subjects, claims, default: isDefault }: GrantDocument['spec'],
+  { subjects, claims, default: isDefault, delegation }: GrantDocument['spec'],
   report: (path: FieldPath, message: string) => void,
 ): void {
   for (const [index, subject] of subjects.entries()) {
@@ -21,6 +21,12 @@ export function checkAdminGrant(
   for (const field of ['set', 'copy', 'allowRequested'] as const) {
     if (Object.keys(claims[field]).length === 0) continue;
     report(['claims', field], `the admin API reads no such claim: leave it out on ${adminResourceName}`);
+  }
+  if (delegation !== undefined) {
+    report(
+      ['delegation'],
+      `would let one identity act as an admin for another: leave it out on ${adminResourceName}`,
+    );
   }
   if (isDefault) {
     report(

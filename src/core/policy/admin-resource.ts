@@ -32,5 +32,6 @@ export function adminResource(issuer: string): Resource {
     reuseMinRemainingSeconds: undefined, // an admin's token is one session's own
     signingAlgorithm: 'ES256',
     introspectors: [],
+    tokenFormats: new Set(['access_token']),
   };
 }

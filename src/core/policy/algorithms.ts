@@ -1,9 +1,12 @@
 /** The algorithms that a policy has tokens signed with. */
 import type { TokenAlgorithm } from '../algorithm.ts';
+import type { TokenFormat } from '../token-format.ts';
 import type { PolicySnapshot } from './snapshot.ts';
 
-/** ES256 always: it is the default of every resource to come. */
-export function algorithmsOf(snapshot: PolicySnapshot): readonly TokenAlgorithm[] {
-  const used = [...snapshot.resourcesByAudience.values()].map(({ signingAlgorithm }) => signingAlgorithm);
-  return [...new Set<TokenAlgorithm>(['ES256', ...used])];
+/** Of access tokens ES256 always: it is the default of every resource to come. Of JWT-SVIDs none where no resource has them. */
+export function algorithmsOf(snapshot: PolicySnapshot, format: TokenFormat): readonly TokenAlgorithm[] {
+  const used = [...snapshot.resourcesByAudience.values()]
+    .filter(({ tokenFormats }) => tokenFormats.has(format))
+    .map(({ signingAlgorithm }) => signingAlgorithm);
+  return [...new Set<TokenAlgorithm>(format === 'access_token' ? ['ES256', ...used] : used)];
 }

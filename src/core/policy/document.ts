@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { TokenAlgorithm } from '../algorithm.ts';
 import type { Json } from '../json.ts';
+import type { TokenFormat } from '../token-format.ts';
 
 export const apiVersion = 'mintmark/v1';
 
@@ -130,7 +131,11 @@ const resourceSpecSchema = z.strictObject({
   signingAlg: z
     .enum(['ES256', 'RS256', 'PS256', 'ES384', 'EdDSA'] satisfies TokenAlgorithm[])
     .default('ES256'),
-  tokenFormats: z.array(z.literal('access_token')).length(1).default(['access_token']),
+  tokenFormats: z
+    .array(z.enum(['access_token', 'jwt-svid'] satisfies TokenFormat[]))
+    .min(1)
+    .max(2)
+    .default(['access_token']),
   proof: z.literal('none').default('none'),
   introspectors: z.array(subjectSchema).max(64).default([]),
   acknowledgeWide: z.boolean().default(false),
@@ -145,6 +150,11 @@ const grantClaimsSchema = z.strictObject({
   allowRequested: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
 });
 
+const delegationSchema = z.strictObject({
+  actFor: z.array(subjectSchema).min(1, 'delegation without actFor would be for nobody: name at least one'),
+  impersonate: z.boolean().default(false),
+});
+
 const grantSpecSchema = z.strictObject({
   subjects: z.array(subjectSchema).min(1, 'a grant without subjects would be for nobody: name at least one'),
   acknowledgeWide: z.boolean().default(false),
@@ -156,6 +166,7 @@ const grantSpecSchema = z.strictObject({
   maxTokenLifetime: durationSchema.optional(),
   default: z.boolean().default(false),
   claims: grantClaimsSchema.default({ set: {}, copy: {}, allowRequested: {} }),
+  delegation: delegationSchema.optional(),
   notAfter: z.iso.datetime({ offset: true }).optional(),
 });
 

@@ -67,9 +67,10 @@ function layered(base: IndexedGrants, outdated: ReadonlySet<string>, recent: Ind
   };
 }
 
-function isNotable({ condition, subjects, claims }: Grant): boolean {
+function isNotable({ condition, subjects, claims, delegation }: Grant): boolean {
   return (
     condition !== undefined ||
+    delegation !== undefined ||
     Object.keys(claims.set).length > 0 ||
     subjects.some((subject) => 'pattern' in subject)
   );

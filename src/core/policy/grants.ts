@@ -10,7 +10,8 @@ import { compileGrantClaims } from './grant-claims.ts';
 import { quote, suggest } from './nearest-word.ts';
 import type { Problems } from './problems.ts';
 import type { Grant, PolicyContext, RequestedClaim, Resource } from './snapshot.ts';
-import { compileSubject, type Report } from './subjects.ts';
+import type { FieldPath } from './source.ts';
+import { compileSubject, type Report, type SubjectEntry } from './subjects.ts';
 import { maxTrustDomainProgramSize } from './workload-pattern.ts';
 
 const maxLifetimeSeconds = 86_400;
@@ -38,8 +39,8 @@ export function compileGrants(
 
 function patternSizesOf(grants: readonly Grant[]): Map<string, number> {
   const sizes = new Map<string, number>();
-  for (const { subjects } of grants) {
-    for (const subject of subjects) {
+  for (const { subjects, delegation } of grants) {
+    for (const subject of [...subjects, ...(delegation?.actFor ?? [])]) {
       if (!('pattern' in subject)) continue;
       const { trustDomain, programSize } = subject.compiled;
       sizes.set(trustDomain, (sizes.get(trustDomain) ?? 0) + programSize);
@@ -54,7 +55,7 @@ function addUpPatterns(
   sizes: Map<string, number>,
   problems: Problems,
 ): void {
-  for (const subject of grant.subjects) {
+  for (const subject of [...grant.subjects, ...(grant.delegation?.actFor ?? [])]) {
     if (!('pattern' in subject)) continue;
     const { trustDomain, programSize } = subject.compiled;
     const before = sizes.get(trustDomain) ?? 0;
@@ -81,11 +82,17 @@ function compileGrant(
   const { metadata, spec } = document;
   const report: Report = (path, message) => problems.add(source, ['spec', ...path], message);
 
-  const subjects = spec.subjects.flatMap((entry, index) => {
-    const at: Report = (path, message) => report(['subjects', index, ...path], message);
-    const subject = compileSubject(entry, spec.acknowledgeWide, policy, context, at);
-    return subject === undefined ? [] : [subject];
-  });
+  const compileSubjects = (entries: readonly SubjectEntry[], ...field: FieldPath) =>
+    entries.flatMap((entry, index) => {
+      const at: Report = (path, message) => report([...field, index, ...path], message);
+      const subject = compileSubject(entry, spec.acknowledgeWide, policy, context, at);
+      return subject === undefined ? [] : [subject];
+    });
+  const subjects = compileSubjects(spec.subjects, 'subjects');
+  const delegation = spec.delegation && {
+    actFor: compileSubjects(spec.delegation.actFor, 'delegation', 'actFor'),
+    impersonate: spec.delegation.impersonate,
+  };
   if (spec.maxTokenLifetime !== undefined && spec.maxTokenLifetime > maxLifetimeSeconds) {
     report(['maxTokenLifetime'], 'must be at most 24h');
   }
@@ -122,6 +129,7 @@ function compileGrant(
     claims,
     condition,
     isObserved: spec.mode === 'observe',
+    delegation,
     notAfter: spec.notAfter === undefined ? undefined : Date.parse(spec.notAfter),
   };
 }

@@ -19,5 +19,6 @@ export function ownResource(issuer: string): Resource {
     reuseMinRemainingSeconds: undefined,
     signingAlgorithm: 'ES256',
     introspectors: [],
+    tokenFormats: new Set(['access_token']),
   };
 }

@@ -1,6 +1,8 @@
 /** PolicyTest documents: what given callers are expected to get. They are run, never stored. */
 import { z } from 'zod';
 import { reasons } from '../error.ts';
+import type { JsonObject } from '../json.ts';
+import { tokenFormats } from '../token-format.ts';
 import { readDocument } from './check.ts';
 import { apiVersion, durationSchema, metadataSchema } from './document.ts';
 import { quote, suggest } from './nearest-word.ts';
@@ -10,20 +12,45 @@ import type { PolicySource } from './source.ts';
 const knownReasons = Object.keys(reasons);
 const claimsSchema = z.record(z.string(), z.json());
 
+const partyFields = {
+  spiffeId: z.string().optional(),
+  issuer: z.string().optional(),
+  claims: claimsSchema.optional(),
+};
+
+export interface SupposedParty {
+  readonly spiffeId?: string | undefined;
+  readonly issuer?: string | undefined;
+  readonly claims?: JsonObject | undefined;
+}
+
+const one = {
+  check: ({ spiffeId, issuer }: SupposedParty) => (spiffeId === undefined) !== (issuer === undefined),
+  message: 'give exactly one of spiffeId and issuer',
+};
+const signed = {
+  check: ({ issuer, claims }: SupposedParty) => issuer === undefined || claims !== undefined,
+  message: 'give the claims that the issuer is supposed to have signed',
+};
+
+const subjectSchema = z
+  .strictObject({ ...partyFields, scope: z.string().optional() })
+  .refine(one.check, one.message)
+  .refine(signed.check, signed.message);
+const actorSchema = z
+  .strictObject(partyFields)
+  .refine(one.check, one.message)
+  .refine(signed.check, signed.message);
+
 const givenSchema = z
-  .strictObject({
-    spiffeId: z.string().optional(),
-    issuer: z.string().optional(),
-    claims: claimsSchema.optional(),
-  })
-  .refine(({ spiffeId, issuer }) => (spiffeId === undefined) !== (issuer === undefined), {
-    message: 'give exactly one of spiffeId and issuer',
-  })
-  .refine(({ issuer, claims }) => issuer === undefined || claims !== undefined, {
-    message: 'give the claims that the issuer is supposed to have signed',
+  .strictObject({ ...partyFields, subject: subjectSchema.optional(), actor: actorSchema.optional() })
+  .refine(one.check, one.message)
+  .refine(signed.check, signed.message)
+  .refine(({ subject, actor }) => actor === undefined || subject !== undefined, {
+    message: 'an actor acts for a subject: give that too',
   });
 
-const ofTokens = ['scope', 'audience', 'lifetime', 'claims', 'grants'] as const;
+const ofTokens = ['scope', 'audience', 'lifetime', 'claims', 'actors', 'grants'] as const;
 
 const expectSchema = z
   .strictObject({
@@ -40,6 +67,7 @@ const expectSchema = z
     audience: z.string().optional(),
     lifetime: durationSchema.optional(),
     claims: claimsSchema.optional(),
+    actors: z.array(z.string()).optional(),
     grants: z.array(z.string()).optional(),
   })
   .superRefine((expected, { addIssue }) => {
@@ -60,6 +88,7 @@ const caseSchema = z.strictObject({
       audience: z.string().optional(),
       scope: z.string().optional(),
       additional_claims: claimsSchema.optional(),
+      tokenFormat: z.enum(tokenFormats).optional(),
     })
     .default({}),
   at: z.iso.datetime({ offset: true }).optional(),

@@ -1,10 +1,12 @@
 /** Checks and compiles Resource documents: the audiences that tokens are minted for, and who may ask what one of them says. */
 
+import { parseSpiffeId } from '../spiffe-id.ts';
 import { adminAudience, adminResourceName } from './admin-resource.ts';
 import type { CheckedPolicy } from './check.ts';
 import type { ResourceDocument } from './document.ts';
 import { ownResourceName } from './own-resource.ts';
 import { type Problems, placeOf } from './problems.ts';
+import type { FieldProblem } from './schema-sentences.ts';
 import type { NamedSubject, PolicyContext, Resource } from './snapshot.ts';
 import type { PolicySource } from './source.ts';
 import { compileSubject, type Report } from './subjects.ts';
@@ -17,6 +19,7 @@ export function ownAudiences({ issuer, tokenEndpoint }: PolicyContext): readonly
 const maxLifetimeSeconds = 86_400;
 /** RE2 instructions of one resource's patterns; each is run at each introspection of its tokens. */
 const maxProgramSize = 300;
+const longSvidSeconds = 3600;
 
 /** The resources as compiled; what is wrong with any goes to `problems`. */
 export function compileResources(
@@ -27,7 +30,8 @@ export function compileResources(
   const byAudience = new Map<string, PolicySource>();
   return policy.resources.map(({ source, document }) => {
     const { name } = document.metadata;
-    const { audience, extraAudiences, scopes, tokenLifetime, reuse, signingAlg } = document.spec;
+    const { audience, extraAudiences, scopes, tokenLifetime, reuse, signingAlg, tokenFormats } =
+      document.spec;
     if (name === adminResourceName || name === ownResourceName) {
       problems.add(source, ['metadata', 'name'], `${name} is built in: choose another name`);
     }
@@ -42,6 +46,12 @@ export function compileResources(
       problems.add(source, ['spec', 'audience'], 'is the issuer itself: choose another one');
     } else if (/[\s\p{Cc}]/u.test(audience)) {
       problems.add(source, ['spec', 'audience'], 'must hold no spaces or control characters');
+    } else if (/^spiffe:/i.test(audience) && parseSpiffeId(audience) === undefined) {
+      problems.add(
+        source,
+        ['spec', 'audience'],
+        'looks like a SPIFFE ID and is none, so that no workload could be meant by it',
+      );
     } else if (first !== undefined) {
       const message = `is the audience of ${placeOf(first, ['spec', 'audience'])} already: each resource needs its own`;
       problems.add(source, ['spec', 'audience'], message);
@@ -55,6 +65,16 @@ export function compileResources(
       const message = 'must be shorter than tokenLifetime: no token would have so much left';
       problems.add(source, ['spec', 'reuse', 'minRemaining'], message);
     }
+    if (tokenFormats.includes('jwt-svid') && tokenLifetime > longSvidSeconds) {
+      problems.warn(
+        source,
+        ['spec', 'tokenLifetime'],
+        'is long for JWT-SVIDs, which are bound to no key and cannot be taken back: an hour is much',
+      );
+    }
+    for (const { path, message } of svidProblems(document.spec)) {
+      problems.add(source, ['spec', ...path], message);
+    }
     return {
       name,
       audience,
@@ -66,6 +86,7 @@ export function compileResources(
       introspectors: compileIntrospectors(document.spec, policy, context, (path, message) =>
         problems.add(source, ['spec', ...path], message),
       ),
+      tokenFormats: new Set(tokenFormats),
     };
   });
 }
@@ -96,4 +117,22 @@ function compileIntrospectors(
     );
   }
   return compiled;
+}
+
+/** What a JWT-SVID can never be. */
+function svidProblems({
+  tokenFormats,
+  signingAlg,
+  extraAudiences,
+}: ResourceDocument['spec']): FieldProblem[] {
+  if (!tokenFormats.includes('jwt-svid')) return [];
+  return [
+    // JWT-SVID §2.1
+    ...(signingAlg === 'EdDSA'
+      ? [{ path: ['signingAlg'], message: 'a JWT-SVID is never signed with EdDSA: choose ES256' }]
+      : []),
+    ...(extraAudiences.length > 0
+      ? [{ path: ['extraAudiences'], message: 'a JWT-SVID has one audience: leave this, or jwt-svid, out' }]
+      : []),
+  ];
 }

@@ -3,6 +3,7 @@ import type { TokenAlgorithm } from '../algorithm.ts';
 import type { IdentityFields } from '../identity.ts';
 import type { Json, JsonObject } from '../json.ts';
 import type { Platform } from '../platform.ts';
+import type { TokenFormat } from '../token-format.ts';
 import type { CheckedPolicy } from './check.ts';
 import type { Condition } from './condition.ts';
 import type { IssuerDocument, StoredDocument, TrustDomainDocument } from './document.ts';
@@ -23,6 +24,7 @@ export interface Resource {
   readonly signingAlgorithm: TokenAlgorithm;
   /** Who may introspect its tokens. */
   readonly introspectors: readonly NamedSubject[];
+  readonly tokenFormats: ReadonlySet<TokenFormat>;
 }
 
 export interface Grant {
@@ -37,8 +39,16 @@ export interface Grant {
   readonly condition: Condition | undefined;
   /** Whether it is only recorded what it would give. */
   readonly isObserved: boolean;
+  readonly delegation: GrantDelegation | undefined;
   /** Milliseconds since the epoch. */
   readonly notAfter: number | undefined;
+}
+
+/** For whom a grant's clients may ask besides themselves. */
+export interface GrantDelegation {
+  readonly actFor: readonly Subject[];
+  /** Whether the token may leave out who acts. */
+  readonly impersonate: boolean;
 }
 
 /** What a grant adds to the tokens that it contributes to. */

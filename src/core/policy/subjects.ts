@@ -8,7 +8,7 @@ import type { FieldPath } from './source.ts';
 import { compileWorkloadPattern } from './workload-pattern.ts';
 
 export type Report = (path: FieldPath, message: string) => void;
-type SubjectEntry = GrantDocument['spec']['subjects'][number];
+export type SubjectEntry = GrantDocument['spec']['subjects'][number];
 
 const maxSuggestions = 200;
 const maxSpiffeIdBytes = 2048; // SPIFFE-ID §2.3

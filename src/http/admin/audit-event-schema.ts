@@ -1,6 +1,7 @@
 /** The audit event as the REST API shows it, and the one place where its names change case. */
 import { z } from 'zod';
 import type { AuditEvent } from '../../core/audit.ts';
+import { tokenFormats } from '../../core/token-format.ts';
 
 const lanes = ['client_assertion', 'assertion', 'subject_token', 'bearer', 'client_certificate'] as const;
 
@@ -22,9 +23,19 @@ export const auditEventSchema = z
     lane: z.enum(lanes).optional().describe('How the credential came in.'),
     credential_kind: z.string().optional(),
     credential_hash: z.string().optional().describe('SHA-256 of the credential, base64url.'),
+    client_assertion_hash: z.string().optional().describe('SHA-256 of the client assertion besides it.'),
+    actor_token_hash: z.string().optional().describe('SHA-256 of the actor token besides it.'),
     issuer: z.string().optional().describe('The Issuer document that vouched for the caller.'),
     trust_domain: z.string().optional(),
-    identity: z.string().optional().describe('The SPIFFE ID that was proven.'),
+    identity: z
+      .string()
+      .optional()
+      .describe('The SPIFFE ID that was proven: the client’s, where the request has one.'),
+    subject: z
+      .string()
+      .optional()
+      .describe('Whom the token was to be about, where its client did not simply ask for itself.'),
+    actors: z.array(z.string()).optional().describe('Whom the token names as acting, the last first.'),
     claims: z
       .record(z.string(), z.unknown())
       .optional()
@@ -32,6 +43,7 @@ export const auditEventSchema = z
     audience: z.string().optional(),
     resource: z.string().optional(),
     requested_scopes: z.array(z.string()).optional(),
+    requested_format: z.enum(tokenFormats).optional().describe('Where the caller said which.'),
     requested_claims: z.array(z.string()).optional().describe('Their names; values are never kept.'),
     scopes: z.array(z.string()).optional(),
     grants: z.array(z.string()).optional(),
@@ -80,13 +92,18 @@ const bodyNames = {
   lane: 'lane',
   credentialKind: 'credential_kind',
   credentialHash: 'credential_hash',
+  clientAssertionHash: 'client_assertion_hash',
+  actorTokenHash: 'actor_token_hash',
   issuer: 'issuer',
   trustDomain: 'trust_domain',
   identity: 'identity',
+  subject: 'subject',
+  actors: 'actors',
   claims: 'claims',
   audience: 'audience',
   resource: 'resource',
   requestedScopes: 'requested_scopes',
+  requestedFormat: 'requested_format',
   requestedClaims: 'requested_claims',
   scopes: 'scopes',
   grants: 'grants',

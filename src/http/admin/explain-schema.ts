@@ -1,15 +1,30 @@
 /** The question and the answer of `/admin/v1/explain` as JSON, and where their names change case. */
 import { z } from 'zod';
 import type { Credential } from '../../core/credential.ts';
+import { actorsOf } from '../../core/delegation.ts';
 import type { Explanation, Given, Question } from '../../core/explain.ts';
 import { findUnsafe, type JsonObject } from '../../core/json.ts';
 import { Secret } from '../../core/secret.ts';
+import type { Supposed } from '../../core/supposed.ts';
+import { tokenFormats } from '../../core/token-format.ts';
 import { readPemCertificates } from '../pem-certificates.ts';
 import { checkSchema } from './audit-event-schema.ts';
 import { AdminProblem } from './problem.ts';
 
 const claimsSchema = z.record(z.string(), z.unknown());
 const maxScopeLength = 32 * 1024;
+
+const partyFields = {
+  issuer: z.string().min(1).max(253).optional(),
+  spiffe_id: z.string().min(1).max(2048).optional(),
+  claims: claimsSchema
+    .refine((claims) => findUnsafe(claims) === undefined, { message: 'hold more than 16 levels' })
+    .optional(),
+};
+type PartyBody = z.infer<z.ZodObject<typeof partyFields>>;
+const isOneParty = ({ issuer, spiffe_id: spiffeId, claims }: PartyBody) =>
+  (issuer === undefined) !== (spiffeId === undefined) && (issuer === undefined || claims !== undefined);
+const partySentence = { message: 'give either spiffe_id, or issuer and claims' };
 
 export const questionSchema = z
   .strictObject({
@@ -33,10 +48,23 @@ export const questionSchema = z
       .refine((claims) => findUnsafe(claims) === undefined, { message: 'hold more than 16 levels' })
       .optional()
       .describe('`iss`, `aud`, `iat`, `exp` and `jti` are filled in where they are left out.'),
+    subject: z
+      .strictObject({ ...partyFields, scope: z.string().max(maxScopeLength).optional() })
+      .refine(isOneParty, partySentence)
+      .optional()
+      .describe(
+        'Whose subject token the caller has; with `scope`, one that Mintmark minted with that scope.',
+      ),
+    actor: z
+      .strictObject(partyFields)
+      .refine(isOneParty, partySentence)
+      .optional()
+      .describe('Whose actor token it has besides.'),
     request: z.strictObject({
       audience: z.string().min(1).max(2048).optional(),
       scope: z.string().max(maxScopeLength).optional(),
       additional_claims: claimsSchema.optional().describe('Claims that the token shall carry besides.'),
+      token_format: z.enum(tokenFormats).optional().describe('By default an access token.'),
     }),
     at: z.iso.datetime({ offset: true }).optional().describe('The time to decide at; by default now.'),
   })
@@ -53,6 +81,9 @@ export const questionSchema = z
   })
   .refine(({ credential, lane }) => lane === undefined || credential !== undefined, {
     message: 'a lane is for a credential',
+  })
+  .refine(({ subject, actor }) => actor === undefined || subject !== undefined, {
+    message: 'an actor acts for a subject: give that too',
   })
   .meta({ id: 'Question' });
 
@@ -80,6 +111,8 @@ export const explanationSchema = z
       .describe('Absent where the credential or the claims are refused.'),
     resource: z.string().optional(),
     audience: z.string().optional(),
+    subject: z.string().optional().describe('Whom the token would be about.'),
+    actors: z.array(z.string()).optional().describe('Whom it would name as acting, the last first.'),
     scopes: z.array(z.string()).optional(),
     lifetime_seconds: z.int().optional(),
     added_claims: claimsSchema
@@ -99,13 +132,23 @@ export const explanationSchema = z
 type QuestionBody = z.infer<typeof questionSchema>; // from JSON text, so what `unknown` stands for is JSON
 
 export function readQuestion(body: QuestionBody): Question {
-  const { audience, scope, additional_claims: additionalClaims } = body.request;
+  const { audience, scope, additional_claims: additionalClaims, token_format: tokenFormat } = body.request;
+  const { subject, actor } = body;
   return {
     given: readGiven(body),
+    subject: subject && { given: readSupposed(subject), scope: subject.scope },
+    actor: actor && readSupposed(actor),
     audience,
     scope,
     additionalClaims: additionalClaims as JsonObject | undefined,
+    tokenFormat,
   };
+}
+
+function readSupposed({ issuer, spiffe_id: spiffeId, claims }: PartyBody): Supposed {
+  return issuer === undefined
+    ? { spiffeId: spiffeId ?? '', claims: claims as JsonObject | undefined }
+    : { issuer, claims: claims as JsonObject };
 }
 
 function readGiven({ credential, lane, issuer, spiffe_id: spiffeId, claims }: QuestionBody): Given {
@@ -114,9 +157,7 @@ function readGiven({ credential, lane, issuer, spiffe_id: spiffeId, claims }: Qu
     const token = new Secret(credential);
     return { credential: { lane: lane ?? 'subject_token', token, declaredType: 'any' } };
   }
-  return issuer === undefined
-    ? { spiffeId: spiffeId ?? '', claims: claims as JsonObject | undefined }
-    : { issuer, claims: claims as JsonObject };
+  return readSupposed({ issuer, spiffe_id: spiffeId, claims });
 }
 
 function readChain(pem: string, lane: QuestionBody['lane']): Credential {
@@ -154,6 +195,8 @@ export function explanationBody(
     audience: decision?.resource?.audience,
     ...(decision?.permit
       ? {
+          subject: decision.subject,
+          actors: [...actorsOf(decision.act)],
           scopes: [...decision.scopes],
           lifetime_seconds: decision.lifetimeSeconds,
           ...('credential' in given ? {} : { added_claims: decision.claims }),

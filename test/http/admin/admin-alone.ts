@@ -56,6 +56,7 @@ export async function openAdminAlone(
     revoke: unused,
     introspect: unused,
     revocations: createRevocationBook({ store: stores.revocations, clock, onProblem: () => {} }),
+    spiffeBundle: unused,
     checkIssuer: unused,
     checkUnsavedIssuer: unused,
     verify: unused,

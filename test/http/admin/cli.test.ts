@@ -395,6 +395,18 @@ describe('mintmark explain', () => {
     expect(await ask(...asked, '--additional-claims', '{}')).toMatchObject({ exitCode: 0, err: '' });
   });
 
+  it('asks for a JWT-SVID where it is told to', async () => {
+    const who = ['--spiffe-id', orders, '--audience', 'alpha'];
+    const refused = await ask(...who, '--token-format', 'jwt-svid');
+    expect(refused).toMatchObject({ exitCode: 1, err: '' });
+    expect(refused.out).toContain('the Resource’s tokenFormats do not hold the format asked for');
+    expect(refused.out).toContain('token.format');
+    expect(await ask(...who, '--token-format', 'access_token')).toMatchObject({ exitCode: 0 });
+    const unknown = await ask(...who, '--token-format', 'saml');
+    expect([unknown.exitCode, unknown.out]).toEqual([1, '']);
+    expect(unknown.err).toContain('request/token_format: Invalid option');
+  });
+
   it('takes a credential from standard input', async () => {
     const input = await story.platformToken();
     const result = await runCli(['explain', '--credential-file', '-', '--audience', 'alpha'], {

@@ -170,6 +170,31 @@ spec:
     expect(result.out).toContain('7 passed, 0 failed\n');
   });
 
+  it('asks for the format that a case names', async () => {
+    const formats = policyText.replace(
+      'tokenLifetime: 10m }',
+      'tokenLifetime: 10m, tokenFormats: [access_token, jwt-svid] }',
+    );
+    const cases = `${header('svid')}  - given:
+      issuer: cluster
+      claims:
+        sub: system:serviceaccount:payments:api
+        kubernetes.io: { namespace: payments, serviceaccount: { name: api, uid: "1" } }
+    request: { audience: https://inventory.test, tokenFormat: jwt-svid }
+    expect: { permit: true, subject: spiffe://sts.test/cluster/ns/payments/sa/api, scope: "" }
+  - given: { spiffeId: spiffe://prod.test/orders }
+    at: 2026-12-01T00:00:00Z
+    request: { audience: https://inventory.test, tokenFormat: jwt-svid }
+    expect: { permit: false, reason: policy.foreign_trust_domain }
+`;
+    const path = write('formats.yaml', `${formats}---\n${cases}`);
+    const result = await runCli(['test', '-f', path, '--issuer', 'https://sts.test']);
+    expect(result).toMatchObject({ exitCode: 0, err: '' });
+    expect(result.out).toContain('2 passed, 0 failed');
+    const unknown = write('unknown.yaml', `${formats}---\n${cases.replace('jwt-svid', 'saml')}`);
+    expect((await runCli(['test', '-f', unknown])).exitCode).not.toBe(0);
+  });
+
   it('reads a folder, policy and tests in one', async () => {
     const one = join(folder, 'one');
     mkdirSync(one);

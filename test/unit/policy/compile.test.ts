@@ -51,6 +51,7 @@ describe('compilePolicy', () => {
       tokenLifetimeSeconds: 600,
       signingAlgorithm: 'ES256',
       introspectors: [],
+      tokenFormats: new Set(['access_token']),
     });
   });
 
@@ -119,6 +120,7 @@ describe('compilePolicy', () => {
         tokenLifetimeSeconds: 600,
         signingAlgorithm: 'ES256',
         introspectors: [],
+        tokenFormats: new Set(['access_token']),
       },
       {
         name: 'mintmark',
@@ -128,6 +130,7 @@ describe('compilePolicy', () => {
         tokenLifetimeSeconds: 600,
         signingAlgorithm: 'ES256',
         introspectors: [],
+        tokenFormats: new Set(['access_token']),
       },
     ]);
   });

@@ -20,13 +20,13 @@ describe('the schema of policy documents', () => {
       message: 'unknown field "evenLonger": known here: serveFor',
     },
     {
-      title: 'a field of the language that this version does not know yet',
+      title: 'a field that no version knows',
       part: '  maxTokenLifetime: 5m',
-      by: '  delegation: {}',
+      by: '  priority: 1',
       document: 'Grant/orders',
-      field: 'spec.delegation',
+      field: 'spec.priority',
       message:
-        'unknown field "delegation": known here: acknowledgeWide, claims, condition, default, defaultScopes, maxTokenLifetime, mode, notAfter, resource, scopes, subjects',
+        'unknown field "priority": known here: acknowledgeWide, claims, condition, default, defaultScopes, delegation, maxTokenLifetime, mode, notAfter, resource, scopes, subjects',
     },
     {
       title: 'a wrong apiVersion',

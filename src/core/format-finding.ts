@@ -1,0 +1,61 @@
+/** Why a caller whom grants cover gets no token of the format that it asks for. */
+import type { Check } from './audit.ts';
+import { clip } from './clip.ts';
+import type { AskedFor } from './decide.ts';
+import type { Reason } from './error.ts';
+import type { IdentityFields } from './identity.ts';
+import type { PolicySnapshot, Resource } from './policy/snapshot.ts';
+import { trustDomainOf } from './spiffe-id.ts';
+
+export interface FormatFinding {
+  /** undefined: nothing stands against it. */
+  readonly reason: Reason | undefined;
+  readonly checks: readonly Check[];
+}
+
+/** Nothing is looked at where an access token is asked for of a resource that takes them. */
+export function findFormat(
+  { spiffeId }: IdentityFields,
+  { requestedFormat = 'access_token', scopes = [], delegation }: AskedFor,
+  resource: Resource,
+  policy: PolicySnapshot,
+): FormatFinding {
+  const isPermitted = resource.tokenFormats.has(requestedFormat);
+  if (isPermitted && requestedFormat === 'access_token') return { reason: undefined, checks: [] };
+  const format: Check = {
+    check: 'token.format',
+    ok: isPermitted,
+    expected: [...resource.tokenFormats].join(' or '),
+    actual: requestedFormat,
+  };
+  if (!isPermitted) return { reason: 'policy.token_format_not_permitted', checks: [format] };
+
+  // It is as good as the workload itself, and says neither who acts nor what the subject token was limited to.
+  if (delegation !== undefined) {
+    const actual = clip(`for ${delegation.subject.spiffeId}, by a client with its subject token`);
+    const party: Check = { check: 'token.subject', ok: false, expected: spiffeId, actual };
+    return { reason: 'policy.svid_for_another', checks: [format, party] };
+  }
+
+  // SPIFFE-ID §2.1: who signs for a trust domain is its own to say, and no other one's authority may.
+  const trustDomain = trustDomainOf(spiffeId);
+  const isOurs = trustDomain === policy.trustDomain;
+  const domain: Check = {
+    check: 'token.trustDomain',
+    ok: isOurs,
+    expected: policy.trustDomain,
+    actual: trustDomain,
+  };
+  if (!isOurs) return { reason: 'policy.foreign_trust_domain', checks: [format, domain] };
+
+  const isWithoutScope = scopes.length === 0;
+  const scope: Check = {
+    check: 'token.scope',
+    ok: isWithoutScope,
+    expected: 'none, for a JWT-SVID carries none',
+    actual: `${scopes.length} scopes`,
+  };
+  return isWithoutScope
+    ? { reason: undefined, checks: [format, domain] }
+    : { reason: 'request.svid_with_scope', checks: [format, domain, scope] };
+}
