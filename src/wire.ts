@@ -18,6 +18,7 @@ import { tokenEndpointOf } from './core/discovery.ts';
 import { createExchange } from './core/exchange.ts';
 import { createExplain } from './core/explain.ts';
 import { createForwardAuth } from './core/forward-auth.ts';
+import { createIntrospect } from './core/introspect.ts';
 import { createMintOrReuse } from './core/mint-or-reuse.ts';
 import { algorithmsOf } from './core/policy/algorithms.ts';
 import { createPolicyBook } from './core/policy/book.ts';
@@ -25,8 +26,9 @@ import { createPinnedKeysAlarm } from './core/policy/pinned-keys-alarm.ts';
 import { describeProblem } from './core/policy/refused.ts';
 import type { Clock } from './core/ports.ts';
 import { replayAttempts } from './core/replay.ts';
-import { createRevocationBook } from './core/revocation-book.ts';
+import { createRevoke } from './core/revoke.ts';
 import { type BundleRoots, refreshHintSeconds, spiffeBundle } from './core/spiffe-bundle.ts';
+import { createVerifyShownToken } from './core/token-binding.ts';
 import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { createCheckUnsavedIssuer } from './credentials/check-unsaved-issuer.ts';
 import { openKeySets } from './credentials/jwks.ts';
@@ -40,8 +42,9 @@ import { buildApp } from './http/app.ts';
 import { presentedChain } from './http/forwarded-certificate.ts';
 import { serverTlsOptions } from './http/server-tls.ts';
 import { applyPolicyFile } from './policy-file.ts';
-import { readinessOf, revocationsCheck } from './readiness.ts';
+import { readinessOf } from './readiness.ts';
 import { openRefusalCaps } from './refusal-caps.ts';
+import { openRevocations } from './revocations.ts';
 import { openSigningKeys } from './signing-keys.ts';
 import { openSpiffeEndpoint } from './spiffe-endpoint.ts';
 import {
@@ -56,8 +59,6 @@ import { renewTls } from './tls-files.ts';
 import { openVerifiers } from './verifiers.ts';
 
 const policyPollMillis = 1_000;
-/** Revocations are heard of at once; the poll is for what was not heard. */
-const revocationPollMillis = 1_000;
 const tlsPollMillis = 30_000;
 const keyRefreshMillis = 1_000;
 const keyAgeMillis = 3_600_000;
@@ -146,13 +147,9 @@ async function assemble(
     log: (message, error) => logger.warn({ err: error }, message),
   });
   closers.push(() => keySets.close());
-  const revocations = createRevocationBook({
-    store: lastKnown?.revocations ?? stores.revocations,
-    clock,
-    onProblem: (error) => logger.warn({ err: error }, 'revocations could not be read; those known stay'),
-  });
-  await revocations.refresh();
-  closers.push(revocations.watch({ pollMillis: revocationPollMillis }));
+  const opened = await openRevocations(lastKnown?.revocations ?? stores.revocations, clock, logger);
+  closers.push(opened.close);
+  const revocations = opened.book;
   const warnOfOldKeys = createPinnedKeysAlarm({ clock, warn: (message) => logger.warn(message) });
   const bootstrapToken = await adminTokenOf(config, dataDir);
   const policyBook = createPolicyBook({
@@ -210,25 +207,33 @@ async function assemble(
     revocationsReadAt: revocations.readAt,
     spool: spool?.status,
   });
-  const exchange = createExchange({
+  const parts = {
     issuer: config.issuer,
     clock,
     policy: () => policyBook.current(),
     verify,
-    verifySubject,
+    verifyOwnToken,
     revocations,
     verifyDpop,
     replayGuard,
     keyRing,
+    audit,
+    refusalCap,
+  };
+  const exchange = createExchange({
+    ...parts,
+    verifySubject,
     mintOrReuse: createMintOrReuse({
       keyEncryptionKey,
       caches: [memoryTokenCache(clock), ...(redis ? [redis.tokenCache] : [])],
       revocationEpoch: () => revocations.epoch(),
     }),
     svidKeyRing,
-    audit,
-    refusalCap,
   });
+  const verifyShownToken = createVerifyShownToken(verifyOwnToken, verifyDpop);
+  const authenticate = openAdmins({ config, bootstrapToken, policyBook, verifyShownToken }, logger);
+  const revoke = createRevoke({ ...parts, authenticateAdmin: authenticate });
+  const introspect = createIntrospect({ ...parts, verifyShownToken, count: metrics.countIntrospection });
 
   const bundleWith = (roots?: BundleRoots) =>
     spiffeBundle(svidKeyRing, refreshHintSeconds(config.keyLife), roots);
@@ -253,6 +258,9 @@ async function assemble(
       presentedCertificate: (request) => presentedChain(request, settings)?.[0],
       clock,
       exchange: metrics.measure(exchange),
+      revoke,
+      introspect,
+      revocations,
       metrics,
       checkIssuer: createCheckIssuer(verify, verifierOptions),
       checkUnsavedIssuer: createCheckUnsavedIssuer({ fetchDocument, clock }, verifierOptions),
@@ -271,14 +279,10 @@ async function assemble(
       audit,
       auditLog: stores.audit,
       refusalCap,
+      authenticate,
       forwardAuth,
       forwardAuthCap,
-      authenticate: openAdmins({ config, bootstrapToken, policyBook, verifyOwnToken, verifyDpop }, logger),
-      readiness: [
-        ...readinessOf(stores, redis, spool),
-        revocationsCheck(revocations, clock),
-        ...signingKeys.readiness,
-      ],
+      readiness: [...readinessOf(stores, redis, spool), opened.readiness, ...signingKeys.readiness],
       isDraining: () => isDraining,
     },
     logger,

@@ -21,6 +21,7 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'request.client_id_mismatch': 'client_id names someone other than the identity that was proven',
   'request.credential_missing': 'the Authorization header held no platform token',
   'request.token_type_unsupported': 'the token type is not one that this endpoint supports',
+  'request.token_type_irrevocable': 'the token that was to be revoked is not an access token',
   'request.client_assertion_missing':
     'a token of our own, or an actor token, came without a client assertion that says who sends it',
   'request.actor_is_subject': 'the actor token is the subject’s own: nobody acts for themselves',
@@ -96,6 +97,7 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'policy.scope_beyond_subject': 'a scope was asked for that the subject token does not hold itself',
   'policy.issuer_observed':
     'the Issuer document is only observed (mode: observe): its tokens are recorded and refused',
+  'policy.token_not_own': 'a workload may revoke its own tokens only, and this one is for another',
   'policy.identity_revoked':
     'the identity, or who vouches for it, is revoked: `mintmark revocations list` says until when',
   'policy.unknown_resource': 'no Resource document has the audience that was asked for',
@@ -126,11 +128,12 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'token.issuer_mismatch': 'the token that was to be ours is another issuer’s',
   'token.audience_mismatch': 'the token was minted for another resource than the one that it was sent to',
   'token.expired': 'the token is over, or not valid yet',
-  'token.scope_missing': 'the token lacks a scope that the proxy’s configuration asks for',
   'token.binding_scheme':
     'the token is bound to a key and was sent as a plain bearer token, or the other way round',
   'token.binding_missing': 'the token is bound to a key or a certificate, and none was shown with it',
   'token.binding_mismatch': 'the token is bound to another key or certificate than the one that was shown',
+  'token.scope_missing': 'the token lacks a scope that the endpoint, or the proxy’s configuration, asks for',
+  'token.missing': 'no access token was sent',
   'dpop.request_unknown':
     'no trusted proxy says for which method and URL the proof must be, or it says two things: see docs/forward-auth.md',
   'dpop.proof_missing': 'the token came as a DPoP token, without a DPoP proof',
@@ -167,6 +170,9 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'server.draining': 'the server was shutting down',
   'server.audit_unavailable': 'the audit could not be written or read, so nothing was released',
   'server.replay_guard_unavailable': 'it could not be known whether the credential had been used before',
+  'server.revocations_unavailable': 'the revocation could not be made durable, so it was not made',
+  'server.revocations_full':
+    'as many tokens or names are revoked as are kept: revoke the identity or the issuer in place of single tokens',
   'server.signer_unavailable': 'no signature could be made',
   'server.key_store_unavailable': 'the signing keys could not be read or changed in their store',
   'server.unexpected': 'something failed that should not: see the server’s log for this request id',

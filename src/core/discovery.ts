@@ -8,6 +8,8 @@ export const jwksMaxAgeSeconds = 300;
 /** Paths under the issuer, in one place for routes and documents alike. */
 export const paths = {
   token: '/oauth/token',
+  revoke: '/oauth/revoke',
+  introspect: '/oauth/introspect',
   agentlessToken: '/api/v1/token',
   jwks: '/.well-known/jwks.json',
   spiffeBundle: '/spiffe/bundle.json',
@@ -28,21 +30,23 @@ export function tokenEndpointOf(issuer: string): string {
 
 /** RFC 8414 §2. `response_types_supported` is left out: there is no authorization endpoint, and §3.2 forbids empty arrays. */
 export function authorizationServerMetadata(issuer: string, takesCertificates = false) {
+  const clientMethods = ['spiffe_jwt', ...(takesCertificates ? ['spiffe_x509'] : []), 'private_key_jwt'];
   return {
     issuer,
     token_endpoint: tokenEndpointOf(issuer),
     jwks_uri: `${issuer}${paths.jwks}`,
     grant_types_supported: Object.values(grantTypes),
     // draft-ietf-oauth-spiffe-client-auth §4 for spiffe_jwt and spiffe_x509; a platform token is an RFC 7523 assertion.
-    token_endpoint_auth_methods_supported: [
-      'spiffe_jwt',
-      ...(takesCertificates ? ['spiffe_x509'] : []),
-      'private_key_jwt',
-      'none',
-    ],
+    token_endpoint_auth_methods_supported: [...clientMethods, 'none'],
     token_endpoint_auth_signing_alg_values_supported: signingAlgorithms,
     dpop_signing_alg_values_supported: signingAlgorithms, // RFC 9449 §5.1
     ...(takesCertificates ? { tls_client_certificate_bound_access_tokens: true } : {}), // RFC 8705 §3.3
+    revocation_endpoint: `${issuer}${paths.revoke}`,
+    revocation_endpoint_auth_methods_supported: clientMethods,
+    revocation_endpoint_auth_signing_alg_values_supported: signingAlgorithms,
+    introspection_endpoint: `${issuer}${paths.introspect}`,
+    introspection_endpoint_auth_methods_supported: ['Bearer'], // RFC 8414 §2: a token type stands for its tokens
+    introspection_signing_alg_values_supported: ['ES256'], // RFC 9701 §7; the algorithm that there always is a key for
     service_documentation: `${issuer}/docs`,
   };
 }

@@ -1,6 +1,6 @@
 /** The one catalogue of refusals: a stable `reason` for the operator, an RFC error code and a fixed sentence for the client. */
 
-/** Error codes of RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8707 §2, RFC 6750 §3.1 and RFC 9449 §5. */
+/** Error codes of RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8707 §2, RFC 6750 §3.1, RFC 7009 §2.2.1 and RFC 9449 §5. */
 export type OAuthCode =
   | 'invalid_request'
   | 'invalid_client'
@@ -12,6 +12,7 @@ export type OAuthCode =
   | 'use_dpop_nonce'
   | 'unauthorized_client'
   | 'unsupported_grant_type'
+  | 'unsupported_token_type'
   | 'server_error'
   | 'temporarily_unavailable';
 
@@ -77,6 +78,7 @@ export const reasons = {
     code: 'invalid_request',
     sentence: 'The token type is not one that this endpoint supports.',
   },
+  'request.token_type_irrevocable': { code: 'unsupported_token_type' },
   'request.client_assertion_missing': { code: 'invalid_client' },
   'request.actor_is_subject': { code: 'invalid_request' },
   'request.svid_with_scope': {
@@ -151,6 +153,10 @@ export const reasons = {
   'policy.scope_beyond_subject': { code: 'invalid_scope' },
   'policy.issuer_observed': { code: 'unauthorized_client' },
   'policy.identity_revoked': { code: 'unauthorized_client' },
+  'policy.token_not_own': {
+    code: 'unauthorized_client',
+    sentence: 'A client may revoke tokens of its own alone.',
+  },
   'policy.unknown_resource': { code: 'invalid_target' },
   'policy.no_grant': { code: 'invalid_target' },
   'policy.no_default_target': {
@@ -205,6 +211,10 @@ export const reasons = {
   'dpop.nonce_missing': { code: 'use_dpop_nonce' },
   'dpop.nonce_refused': { code: 'use_dpop_nonce' },
   'token.revoked': { code: 'invalid_token' },
+  'token.missing': {
+    code: 'invalid_token',
+    sentence: 'The Authorization header must hold an access token of this issuer.',
+  },
   'token.proof_missing': { code: 'invalid_token' },
   'admin.grant_missing': { code: 'invalid_token' },
   'admin.scope_missing': { code: 'invalid_token' },
@@ -224,6 +234,8 @@ export const reasons = {
   'server.draining': { code: 'temporarily_unavailable' },
   'server.audit_unavailable': { code: 'temporarily_unavailable' },
   'server.replay_guard_unavailable': { code: 'temporarily_unavailable' },
+  'server.revocations_unavailable': { code: 'temporarily_unavailable' },
+  'server.revocations_full': { code: 'temporarily_unavailable' },
   'server.signer_unavailable': { code: 'temporarily_unavailable' },
   'server.key_store_unavailable': { code: 'temporarily_unavailable' },
   'server.unexpected': { code: 'server_error' },
@@ -244,6 +256,7 @@ export const sentences: Record<OAuthCode, string> = {
   use_dpop_nonce: 'The DPoP proof must hold the nonce of the DPoP-Nonce header.',
   unauthorized_client: 'This client may not make this request.',
   unsupported_grant_type: 'The grant type is not supported.',
+  unsupported_token_type: 'Tokens of this type cannot be revoked.',
   server_error: 'The request could not be completed.',
   temporarily_unavailable: 'The service cannot answer right now; try again shortly.',
 };

@@ -121,7 +121,7 @@ function refuseRevoked(
 }
 
 /** The same token sent twice in one request is one use of it. */
-async function claimFirstUse(guard: ReplayGuard, proofs: readonly Identity[]): Promise<void> {
+export async function claimFirstUse(guard: ReplayGuard, proofs: readonly Identity[]): Promise<void> {
   const expiryByKey = new Map(proofs.map((proof) => [proof.onceKey, proof.expiresAt * 1000]));
   for (const [key, expiresAtMillis] of expiryByKey) {
     if (key === undefined) continue;

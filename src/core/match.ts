@@ -1,6 +1,6 @@
 /** Whether a grant's subject covers an identity; the rule that the index must agree with. */
 import type { IdentityFields } from './identity.ts';
-import type { Subject } from './policy/snapshot.ts';
+import type { NamedSubject, Subject } from './policy/snapshot.ts';
 import { type SpiffeId, trustDomainOf } from './spiffe-id.ts';
 
 export function matchesSubject(subject: Subject, identity: IdentityFields): boolean {
@@ -9,10 +9,7 @@ export function matchesSubject(subject: Subject, identity: IdentityFields): bool
 }
 
 /** Of a subject that names IDs, not who vouches for them. */
-export function coversSpiffeId(
-  subject: Exclude<Subject, { readonly issuer: string }>,
-  spiffeId: SpiffeId,
-): boolean {
+export function coversSpiffeId(subject: NamedSubject, spiffeId: SpiffeId): boolean {
   if ('spiffeId' in subject) return spiffeId === subject.spiffeId;
   if ('prefix' in subject) return isUnder(spiffeId, subject.prefix);
   if ('pattern' in subject) return subject.compiled.covers(spiffeId);

@@ -99,11 +99,6 @@ export type RevocationOrder = Omit<Revocation, 'id'> & {
   readonly event: (made: Revocation) => AuditEvent;
 };
 
-/** The store keeps as many as it may; none was made. */
-export class RevocationsFull extends Error {
-  override readonly name = 'RevocationsFull';
-}
-
 export interface RevocationFilter {
   readonly kind?: RevocationKind | undefined;
   readonly target?: string | undefined;
@@ -119,7 +114,7 @@ export interface RevocationStore {
   load(above: number, nowMillis: number): Promise<readonly Revocation[]>;
   /**
    * Makes the revocation and appends its event, both or neither; it stands for those made of the same target before. Throws
-   * `RevocationsFull`, and an `OAuthError` `server.audit_unavailable` where the event is refused.
+   * an `OAuthError` `server.revocations_full`, and `server.audit_unavailable` where the event is refused.
    */
   add(order: RevocationOrder): Promise<Revocation>;
   /** The latest first. */

@@ -1,11 +1,14 @@
 /** The revocations in force on this replica: kept in memory, and fresh. */
+import { OAuthError } from './error.ts';
 import type { Clock, RevocationOrder, RevocationStore, Revocations } from './ports.ts';
 import { createRevocationSet, type Revocation } from './revocation.ts';
 
 export interface RevocationBook extends Revocations {
   /** Takes over what the store has of new. Rejects where the store does; what is known stays in force. */
   refresh(): Promise<void>;
-  /** Durable, and in force here, when it resolves. Rejects as `RevocationStore.add` does. */
+  /** Latest first. */
+  list: RevocationStore['list'];
+  /** Durable, and in force here, when it resolves. Rejects as `RevocationStore.add` does, and with `server.revocations_unavailable`. */
   revoke(order: RevocationOrder): Promise<Revocation>;
   /** When the store was read last, in milliseconds since the epoch; undefined before. */
   readAt(): number | undefined;
@@ -67,9 +70,13 @@ export function createRevocationBook({ store, clock, onProblem }: RevocationBook
     refusesNew: (identity, nowMillis) => set.refusesNew(identity, nowMillis),
     epoch: () => epoch,
     refresh,
+    list: store.list,
     revoke: (order) =>
       inTurn(async () => {
-        const made = await store.add(order);
+        const made = await store.add(order).catch((cause) => {
+          if (cause instanceof OAuthError) throw cause;
+          throw new OAuthError('server.revocations_unavailable', { cause });
+        });
         set.add(made); // `seen` stays: another replica's with a lower id may not have been read yet
         epoch = Math.max(epoch, made.id);
         return made;

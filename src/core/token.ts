@@ -89,7 +89,7 @@ export async function signDraft(signer: Signer, { header, claims, token }: Token
 }
 
 /** Compact serialisation of RFC 7515 §3.1. Throws `server.signer_unavailable`. */
-async function signJwt(signer: Signer, header: JsonObject, claims: JsonObject): Promise<string> {
+export async function signJwt(signer: Signer, header: JsonObject, claims: JsonObject): Promise<string> {
   const signingInput = `${encode(header)}.${encode(claims)}`;
   try {
     const signature = await signer.sign(Buffer.from(signingInput, 'ascii'));

@@ -4,6 +4,7 @@ import type { OAuthError } from '../core/error.ts';
 import type { Exchange } from '../core/exchange.ts';
 import type { Explain } from '../core/explain.ts';
 import type { ForwardAuth } from '../core/forward-auth.ts';
+import type { Introspect } from '../core/introspect.ts';
 import type { CheckIssuer } from '../core/issuer-check.ts';
 import type { CheckPushedKeys } from '../core/issuer-keys.ts';
 import type { PolicyBook } from '../core/policy/book.ts';
@@ -13,6 +14,8 @@ import type { PolicyHistory } from '../core/policy-store.ts';
 import type { AuditLog, AuditSink, Clock, TurningKeyRing, Verify } from '../core/ports.ts';
 import type { RefusalCap } from '../core/refusal-cap.ts';
 import type { ReplayAttempts } from '../core/replay.ts';
+import type { RevocationBook } from '../core/revocation-book.ts';
+import type { Revoke } from '../core/revoke.ts';
 import type { SpiffeBundle } from '../core/spiffe-bundle.ts';
 import type { Authenticate } from './admin/admin-caller.ts';
 import type { CertificateSources } from './forwarded-certificate.ts';
@@ -50,6 +53,9 @@ export interface HttpDependencies {
   readonly checkIssuer: CheckIssuer;
   /** The same for a document that is not in force. */
   readonly checkUnsavedIssuer: CheckIssuer;
+  readonly revoke: Revoke;
+  readonly introspect: Introspect;
+  readonly revocations: Pick<RevocationBook, 'revoke' | 'list'>;
   readonly verify: Verify;
   /** The leaf of what `presentedChain` finds. */
   readonly presentedCertificate: (request: FastifyRequest) => Uint8Array | undefined;

@@ -22,6 +22,8 @@ const advice: Record<OAuthCode, string> = {
     'This caller may not act for the subject of that token. Ask as yourself, or have an admin permit it.',
   unsupported_grant_type:
     'Use `client_credentials`, `urn:ietf:params:oauth:grant-type:jwt-bearer` or `urn:ietf:params:oauth:grant-type:token-exchange`.',
+  unsupported_token_type:
+    'Only access tokens can be revoked: a JWT-SVID or another platform’s token ends by itself, or where it was made.',
   server_error: 'Nothing that you sent explains this. Tell an operator the `request_id`.',
   temporarily_unavailable:
     'Wait for as many seconds as `Retry-After` says, then send the same request again, with some jitter. After 429, mend the request first: refusals from your address were too many.',

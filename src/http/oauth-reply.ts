@@ -69,7 +69,8 @@ function statusOf(refusal: OAuthError): number {
  */
 function challengeFor(refusal: OAuthError, request: FastifyRequest): string | undefined {
   if (refusal.code === 'invalid_token') {
-    return refusal.reason === 'request.credential_missing' ? 'Bearer' : 'Bearer error="invalid_token"';
+    const isMissing = ['request.credential_missing', 'token.missing'].includes(refusal.reason);
+    return isMissing ? 'Bearer' : 'Bearer error="invalid_token"';
   }
   const { authorization } = request.headers;
   if (authorization === undefined) return undefined;

@@ -71,6 +71,26 @@ const tokenSchema = z
   })
   .meta({ id: 'Token', description: 'RFC 6749 §5.1.' });
 
+const hint = z.string().optional().describe('Ignored: there is one type of token.');
+const revokeFormSchema = tokenFormSchema
+  .pick({ client_assertion_type: true, client_assertion: true, client_id: true })
+  .extend({ token: single, token_type_hint: hint });
+const introspectFormSchema = z.object({ token: single, token_type_hint: hint });
+const introspectionSchema = z
+  .looseObject({
+    active: z.boolean(),
+    token_type: z.enum(['Bearer', 'DPoP']).optional(),
+    ...Object.fromEntries(
+      ['iss', 'sub', 'client_id', 'scope', 'jti'].map((name) => [name, z.string().optional()]),
+    ),
+    aud: z.union([z.string(), z.array(z.string())]).optional(),
+    exp: z.int().optional(),
+    iat: z.int().optional(),
+    cnf: z.record(z.string(), z.string()).optional(),
+    act: z.record(z.string(), z.unknown()).optional(),
+  })
+  .meta({ id: 'Introspection', description: 'RFC 7662 §2.2; what the grants added stands beside.' });
+
 const refusalSchema = z
   .object({
     error: z.string().describe('The code of the RFC, as in `invalid_target`.'),
@@ -108,6 +128,8 @@ const tokenResponses = {
   503: refusal('Overload or a lost dependency; try again after `Retry-After` seconds.'),
 };
 
+const { 200: _token, 400: _refused, ...refusedResponses } = tokenResponses;
+
 const discovery = (operationId: string, summary: string, response: object) => ({
   tags: ['discovery'],
   operationId,
@@ -141,6 +163,42 @@ export const routeSchemas: Readonly<Record<string, FastifySchema>> = {
     security: [{ platform: [] }],
     body: agentlessSchema,
     response: tokenResponses,
+  },
+  [`POST ${paths.revoke}`]: {
+    tags: ['tokens'],
+    operationId: 'revokeToken',
+    summary: 'Revoke a token, on every replica (RFC 7009)',
+    description:
+      'A client authenticates as for a token and ends tokens of its own; an admin token with the scope `tokens:revoke` ends any.',
+    security: [{}, { admin: [] }],
+    consumes: ['application/x-www-form-urlencoded'],
+    body: revokeFormSchema,
+    response: {
+      200: z.null().describe('The token is good for nothing, or never was.'),
+      400: refusal('The request was refused, or the token is of a type that cannot be revoked.'),
+      ...refusedResponses,
+    },
+  },
+  [`POST ${paths.introspect}`]: {
+    tags: ['tokens'],
+    operationId: 'introspectToken',
+    summary: 'What a token says, while it is good (RFC 7662)',
+    description:
+      'For the introspectors that its Resource names, by an access token for this issuer with the scope `tokens:introspect`. Whatever they may not know reads `{"active": false}`.',
+    security: [{ introspector: [] }],
+    consumes: ['application/x-www-form-urlencoded'],
+    body: introspectFormSchema,
+    response: {
+      200: {
+        description: 'What the token says; as a JWT (RFC 9701) where `Accept` names its type.',
+        content: {
+          'application/json': { schema: introspectionSchema },
+          'application/token-introspection+jwt': { schema: z.string() },
+        },
+      },
+      400: refusal('The request was refused.'),
+      ...refusedResponses,
+    },
   },
   [`GET ${paths.jwks}`]: discovery(
     'getKeys',

@@ -66,6 +66,11 @@ const registerOpenapi: FastifyPluginAsync<HttpDependencies> = async (app, { sett
             scheme: 'bearer',
             description: 'The bootstrap admin token, or an access token that was minted for the admin API.',
           },
+          introspector: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'An access token for this issuer with the scope `tokens:introspect`.',
+          },
           platform: { type: 'http', scheme: 'bearer', description: 'The token of the workload’s platform.' },
         },
       },

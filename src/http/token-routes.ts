@@ -1,19 +1,17 @@
 /** The two ways to ask for a token: `POST /oauth/token` and `POST /api/v1/token`. Both end in the same exchange. */
-import formbody from '@fastify/formbody';
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { paths, tokenEndpointOf } from '../core/discovery.ts';
-import { OAuthError, type Reason, refuse } from '../core/error.ts';
+import { refuse } from '../core/error.ts';
 import type { TokenRequest } from '../core/request.ts';
 import { readAgentlessRequest } from './agentless-request.ts';
 import type { HttpDependencies } from './dependencies.ts';
+import { formRoute, unreadable } from './form-route.ts';
 import { presentedChain } from './forwarded-certificate.ts';
 import { sendRefusal, sendToken } from './oauth-reply.ts';
 import { requirePlainRequest } from './plain-request.ts';
 import { remoteAddressOf } from './remote-address.ts';
 import { readRequestProof } from './request-proof.ts';
-import { parseForm, readTokenForm } from './token-form.ts';
-
-export const bodyLimitBytes = 64 * 1024;
+import { readTokenForm } from './token-form.ts';
 
 export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, dependencies) => {
   const { clock, dpopNonce, exchange, settings } = dependencies;
@@ -43,33 +41,21 @@ export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, dep
     }
   };
 
-  const recordUnreadable = (scope: FastifyInstance) =>
-    scope.setErrorHandler((error, request, reply) =>
+  await formRoute(app, paths.token, (request, reply, readForm) =>
+    answer(request, reply, () => {
+      const form = readForm();
+      const chain = presentedChain(request, settings);
+      const asked = readTokenForm(form, request.headers.authorization, chain);
+      return { ...asked, proof: readRequestProof(request, tokenEndpointOf(settings.issuer), chain) };
+    }),
+  );
+
+  await app.register(async (json) => {
+    json.setErrorHandler((error, request, reply) =>
       answer(request, reply, () => {
         throw unreadable(error);
       }),
     );
-
-  await app.register(async (form) => {
-    form.removeAllContentTypeParsers();
-    await form.register(formbody, {
-      bodyLimit: bodyLimitBytes,
-      parser: (text) => ({ form: text }), // read by the exchange, which records what is refused of it
-    });
-    recordUnreadable(form);
-    form.post<{ Body: { form: string } | undefined }>(paths.token, (request, reply) =>
-      answer(request, reply, () => {
-        requirePlainRequest(request);
-        const { form: text } = request.body ?? refuse('request.content_type');
-        const chain = presentedChain(request, settings);
-        const asked = readTokenForm(parseForm(text), request.headers.authorization, chain);
-        return { ...asked, proof: readRequestProof(request, tokenEndpointOf(settings.issuer), chain) };
-      }),
-    );
-  });
-
-  await app.register(async (json) => {
-    recordUnreadable(json);
     json.post(paths.agentlessToken, (request, reply) =>
       answer(request, reply, () => {
         requirePlainRequest(request);
@@ -80,21 +66,3 @@ export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, dep
     );
   });
 };
-
-const reasonByStatus: Readonly<Record<number, Reason>> = {
-  400: 'request.malformed',
-  408: 'request.timeout',
-  413: 'request.too_large',
-  415: 'request.content_type',
-};
-
-/** What Fastify refused before a handler ran, in our words; anything else is our own fault. */
-function unreadable(error: unknown): OAuthError {
-  // Node has ended the connection: by `requestTimeout`, or because the caller went away.
-  if (error instanceof Error && 'code' in error && error.code === 'ECONNRESET') {
-    return new OAuthError('request.timeout', { cause: error });
-  }
-  const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500;
-  const reason = reasonByStatus[status] ?? 'server.unexpected';
-  return new OAuthError(reason, { cause: error });
-}

@@ -101,7 +101,9 @@ describeSql('RevocationStore', (backend, name) => {
         from generate_series(1, 1000) n`),
     );
     const key = orderOf(revocationAt(now(), { kind: 'key', target: 'one too many' }));
-    await expect(store().add(key)).rejects.toMatchObject({ name: 'RevocationsFull' });
+    await expect(store().add(key)).rejects.toMatchObject({
+      reason: 'server.revocations_full',
+    });
     expect(await store().add(orderOf(revocationAt(now())))).toMatchObject({ kind: 'identity' });
     expect(await store().load(0, now())).toHaveLength(1001);
   });
@@ -156,5 +158,16 @@ describeSql('RevocationStore', (backend, name) => {
     await expect(book.refresh()).rejects.toThrow('away');
     expect(book.covers(factsAt(0))).toBe('identity');
     expect(book.readAt()).toBe(readAt);
+  });
+
+  test(`what a store cannot make durable is not in force (${name})`, async () => {
+    const book = bookOf({ ...store(), add: () => Promise.reject(new Error('away')) });
+    await expect(book.revoke(orderOf(revocationAt(now())))).rejects.toMatchObject({
+      reason: 'server.revocations_unavailable',
+    });
+    expect(book.covers(factsAt(0))).toBeUndefined();
+    await bookOf().revoke(orderOf(revocationAt(now())));
+    await book.refresh();
+    expect(book.covers(factsAt(0))).toBe('identity');
   });
 });

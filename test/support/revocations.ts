@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import type { AuditEvent } from '../../src/core/audit.ts';
 import type { RevocationOrder } from '../../src/core/ports.ts';
-import { lastsUntil, momentAfter, type Revocation, type TokenFacts } from '../../src/core/revocation.ts';
+import type { Revocation, TokenFacts } from '../../src/core/revocation.ts';
+import { lastsUntil, momentAfter } from '../../src/core/revocation-life.ts';
 
 type Made = Omit<Revocation, 'id'>;
 

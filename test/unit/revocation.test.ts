@@ -1,7 +1,8 @@
 /** Which tokens and identities a revocation covers, and which never. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createRevocationSet, lastsUntil, momentAfter, type Revocation } from '../../src/core/revocation.ts';
+import { createRevocationSet, type Revocation } from '../../src/core/revocation.ts';
+import { lastsUntil, momentAfter } from '../../src/core/revocation-life.ts';
 import { factsAt, revocationAt } from '../support/revocations.ts';
 import { testNowMillis, testNowSeconds } from '../support/tokens.ts';
 

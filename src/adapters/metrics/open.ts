@@ -2,6 +2,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { OAuthError } from '../../core/error.ts';
 import type { Exchange } from '../../core/exchange.ts';
+import type { IntrospectionOutcome } from '../../core/introspect.ts';
 import type { Clock, StoredKey } from '../../core/ports.ts';
 
 /** Where keys of others come from, as far as a scraper is concerned. */
@@ -29,6 +30,7 @@ export interface MetricSources {
 export interface Metrics {
   /** The same exchange, counted and timed. */
   measure(exchange: Exchange): Exchange;
+  countIntrospection(outcome: IntrospectionOutcome): void;
   /** One answer to a proxy. The resource is the name of a document, undefined where there is none. */
   countForwardAuth(resource: string | undefined, refusal: OAuthError | undefined): void;
   readonly contentType: string;
@@ -63,6 +65,12 @@ export function openMetrics(sources: MetricSources): Metrics {
     help: 'From the request as read to the answer as recorded.',
     labelNames: ['outcome'] as const,
     buckets: durationBuckets,
+    registers,
+  });
+  const introspections = new Counter({
+    name: 'mintmark_introspections_total',
+    help: 'Introspections by outcome; hidden: a good token that is not for the caller to know.',
+    labelNames: ['outcome'] as const,
     registers,
   });
   const inFlight = new Gauge({
@@ -157,6 +165,7 @@ export function openMetrics(sources: MetricSources): Metrics {
         throw error;
       }
     },
+    countIntrospection: (outcome) => introspections.inc({ outcome }),
     countForwardAuth: (resource = '', refusal) => {
       const outcome = refusal === undefined ? 'permitted' : refusal.isOurFault ? 'failed' : 'refused';
       forwardAuths.inc({ resource, outcome, reason: refusal?.reason ?? '' });

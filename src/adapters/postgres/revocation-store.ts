@@ -1,6 +1,7 @@
 /** Revocations in SQL: one row a target, whose last word it is, made together with its audit event. */
 import { type Kysely, type Selectable, sql } from 'kysely';
-import { type RevocationOrder, type RevocationStore, RevocationsFull } from '../../core/ports.ts';
+import { OAuthError } from '../../core/error.ts';
+import type { RevocationOrder, RevocationStore } from '../../core/ports.ts';
 import type { Revocation, RevocationKind } from '../../core/revocation.ts';
 import { appendWithin } from './audit-store.ts';
 import { type Database, revocationChannel } from './database.ts';
@@ -87,7 +88,9 @@ async function withinLimits(
     .select(({ fn }) => fn.countAll().as('count'))
     .where('kind', '=', kind)
     .executeTakeFirst();
-  if (Number(row?.count ?? 0) >= limits[kind]) throw new RevocationsFull(`${limits[kind]} of kind ${kind}`);
+  if (Number(row?.count ?? 0) >= limits[kind]) {
+    throw new OAuthError('server.revocations_full', { detail: `${limits[kind]} of kind ${kind}` });
+  }
   return revocation;
 }
 

@@ -31,6 +31,7 @@ export function adminResource(issuer: string): Resource {
     tokenLifetimeSeconds: adminTokenLifetimeSeconds,
     reuseMinRemainingSeconds: undefined, // an admin's token is one session's own
     signingAlgorithm: 'ES256',
+    introspectors: [],
     tokenFormats: new Set(['access_token']),
     proof: 'none',
   };

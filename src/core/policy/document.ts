@@ -110,6 +110,18 @@ const trustDomainSpecSchema = z.strictObject({
   maxSvidLifetime: durationSchema.optional(),
 });
 
+const subjectSchema = z
+  .strictObject({
+    spiffeId: z.string().optional(),
+    prefix: z.string().optional(),
+    pattern: z.string().optional(),
+    trustDomain: z.string().optional(),
+    issuer: z.string().optional(),
+  })
+  .refine((subject) => Object.values(subject).filter((value) => value !== undefined).length === 1, {
+    message: 'give exactly one of spiffeId, prefix, pattern, trustDomain and issuer',
+  });
+
 const resourceSpecSchema = z.strictObject({
   audience: z.string().min(1).max(2048),
   extraAudiences: z.array(z.string().min(1).max(2048)).max(8).default([]),
@@ -125,6 +137,8 @@ const resourceSpecSchema = z.strictObject({
     .max(2)
     .default(['access_token']),
   proof: z.enum(['none', 'dpop', 'mtls']).default('none'),
+  introspectors: z.array(subjectSchema).max(64).default([]),
+  acknowledgeWide: z.boolean().default(false),
 });
 
 const scalarsSchema = z.union([claimValueSchema, z.array(claimValueSchema)]);
@@ -135,18 +149,6 @@ const grantClaimsSchema = z.strictObject({
   copy: z.record(z.string(), z.string()).default({}),
   allowRequested: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
 });
-
-const subjectSchema = z
-  .strictObject({
-    spiffeId: z.string().optional(),
-    prefix: z.string().optional(),
-    pattern: z.string().optional(),
-    trustDomain: z.string().optional(),
-    issuer: z.string().optional(),
-  })
-  .refine((subject) => Object.values(subject).filter((value) => value !== undefined).length === 1, {
-    message: 'give exactly one of spiffeId, prefix, pattern, trustDomain and issuer',
-  });
 
 const delegationSchema = z.strictObject({
   actFor: z.array(subjectSchema).min(1, 'delegation without actFor would be for nobody: name at least one'),

@@ -1,10 +1,12 @@
 /** The services that a proxy may guard with us: resources of the policy, by name, and where each would publish its metadata. */
 import { adminResourceName } from './admin-resource.ts';
+import { ownResourceName } from './own-resource.ts';
 import type { PolicySnapshot, Resource } from './snapshot.ts';
 
-/** The resource of that name. The admin API guards itself: no proxy has to be shown its tokens. */
+/** The resource of that name. Mintmark guards what is its own itself: no proxy has to be shown those tokens. */
 export function guardedResource(policy: PolicySnapshot, name: string): Resource | undefined {
-  return name === adminResourceName ? undefined : policy.resourcesByName.get(name);
+  if (name === adminResourceName || name === ownResourceName) return undefined;
+  return policy.resourcesByName.get(name);
 }
 
 /**

@@ -1,13 +1,15 @@
-/** Checks and compiles Resource documents: the audiences that tokens are minted for. */
+/** Checks and compiles Resource documents: the audiences that tokens are minted for, and who may ask what one of them says. */
 
 import { parseSpiffeId } from '../spiffe-id.ts';
 import { adminAudience, adminResourceName } from './admin-resource.ts';
-import type { Checked } from './check.ts';
+import type { CheckedPolicy } from './check.ts';
 import type { ResourceDocument } from './document.ts';
+import { ownResourceName } from './own-resource.ts';
 import { type Problems, placeOf } from './problems.ts';
 import type { FieldProblem } from './schema-sentences.ts';
-import type { PolicyContext, Resource } from './snapshot.ts';
+import type { NamedSubject, PolicyContext, Resource } from './snapshot.ts';
 import type { PolicySource } from './source.ts';
+import { compileSubject, type Report } from './subjects.ts';
 
 /** Where Mintmark itself takes tokens. */
 export function ownAudiences({ issuer, tokenEndpoint }: PolicyContext): readonly string[] {
@@ -15,21 +17,23 @@ export function ownAudiences({ issuer, tokenEndpoint }: PolicyContext): readonly
 }
 
 const maxLifetimeSeconds = 86_400;
+/** RE2 instructions of one resource's patterns; each is run at each introspection of its tokens. */
+const maxProgramSize = 300;
 const longSvidSeconds = 3600;
 
 /** The resources as compiled; what is wrong with any goes to `problems`. */
 export function compileResources(
-  checked: readonly Checked<ResourceDocument>[],
+  policy: CheckedPolicy,
   context: PolicyContext,
   problems: Problems,
 ): Resource[] {
   const byAudience = new Map<string, PolicySource>();
-  return checked.map(({ source, document }) => {
+  return policy.resources.map(({ source, document }) => {
     const { name } = document.metadata;
     const { audience, extraAudiences, scopes, tokenLifetime, reuse, signingAlg, tokenFormats, proof } =
       document.spec;
-    if (name === adminResourceName) {
-      problems.add(source, ['metadata', 'name'], `${adminResourceName} is built in: choose another name`);
+    if (name === adminResourceName || name === ownResourceName) {
+      problems.add(source, ['metadata', 'name'], `${name} is built in: choose another name`);
     }
     const first = byAudience.get(audience);
     if (audience === adminAudience(context.issuer)) {
@@ -38,6 +42,8 @@ export function compileResources(
         ['spec', 'audience'],
         'is the audience of the admin API itself: choose another one',
       );
+    } else if (audience === context.issuer) {
+      problems.add(source, ['spec', 'audience'], 'is the issuer itself: choose another one');
     } else if (/[\s\p{Cc}]/u.test(audience)) {
       problems.add(source, ['spec', 'audience'], 'must hold no spaces or control characters');
     } else if (/^spiffe:/i.test(audience) && parseSpiffeId(audience) === undefined) {
@@ -77,10 +83,41 @@ export function compileResources(
       tokenLifetimeSeconds: tokenLifetime,
       reuseMinRemainingSeconds: reuse?.minRemaining,
       signingAlgorithm: signingAlg,
+      introspectors: compileIntrospectors(document.spec, policy, context, (path, message) =>
+        problems.add(source, ['spec', ...path], message),
+      ),
       tokenFormats: new Set(tokenFormats),
       proof,
     };
   });
+}
+
+/** Who may introspect (RFC 7662): the same checks as for a Grant's subjects; the caller is known by its token, which does not say who vouched for it. */
+function compileIntrospectors(
+  { introspectors, acknowledgeWide }: ResourceDocument['spec'],
+  policy: CheckedPolicy,
+  context: PolicyContext,
+  report: Report,
+): readonly NamedSubject[] {
+  let programSize = 0;
+  const compiled = introspectors.flatMap((entry, index) => {
+    const at: Report = (path, message) => report(['introspectors', index, ...path], message);
+    if (entry.issuer !== undefined) {
+      at(['issuer'], 'does not name a workload: use spiffeId, prefix, pattern or trustDomain');
+      return [];
+    }
+    const subject = compileSubject(entry, acknowledgeWide, policy, context, at);
+    if (subject === undefined || 'issuer' in subject) return [];
+    if ('pattern' in subject) programSize += subject.compiled.programSize;
+    return [subject];
+  });
+  if (programSize > maxProgramSize) {
+    report(
+      ['introspectors'],
+      `holds patterns that are larger than ${maxProgramSize} RE2 instructions together: use prefix or spiffeId`,
+    );
+  }
+  return compiled;
 }
 
 /** What a JWT-SVID can never be. */

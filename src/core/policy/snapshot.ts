@@ -22,6 +22,8 @@ export interface Resource {
   /** What must be left of a token that is handed out again; undefined where each exchange has its own. */
   readonly reuseMinRemainingSeconds: number | undefined;
   readonly signingAlgorithm: TokenAlgorithm;
+  /** Who may introspect its tokens. */
+  readonly introspectors: readonly NamedSubject[];
   readonly tokenFormats: ReadonlySet<TokenFormat>;
   /** What a request must show, so that its token is bound to it. */
   readonly proof: ResourceDocument['spec']['proof'];
@@ -71,6 +73,9 @@ export type Subject =
   | { readonly pattern: string; readonly compiled: WorkloadPattern }
   | { readonly trustDomain: string }
   | { readonly issuer: string };
+
+/** A subject that names IDs, not who vouches for them. */
+export type NamedSubject = Exclude<Subject, { readonly issuer: string }>;
 
 export interface TrustedIssuer {
   readonly name: string;

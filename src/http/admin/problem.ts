@@ -123,6 +123,13 @@ const retrySoon = { 'retry-after': '1' };
 const unrecorded =
   'The audit could not be written, so the answer is withheld. A change may have been made: read it before you try again.';
 
+const unavailableDetails: Partial<Record<Reason, string>> = {
+  'server.audit_unavailable': unrecorded,
+  'server.revocations_unavailable': 'The revocation could not be made durable, so it was not made.',
+  'server.revocations_full':
+    'As many are revoked as are kept: revoke the identity or the issuer in place of single ones.',
+};
+
 /** What any error of an admin route means to its caller; an unknown one says nothing of itself. */
 export function problemOf(error: unknown): AdminProblem {
   if (error instanceof AdminProblem) return error;
@@ -158,11 +165,8 @@ export function problemOf(error: unknown): AdminProblem {
   }
   if (error instanceof OAuthError && error.code === 'temporarily_unavailable') {
     const details = { reason: error.reason, headers: retrySoon };
-    return new AdminProblem(
-      'unavailable',
-      error.reason === 'server.audit_unavailable' ? { ...details, detail: unrecorded } : details,
-      error,
-    );
+    const detail = unavailableDetails[error.reason];
+    return new AdminProblem('unavailable', detail === undefined ? details : { ...details, detail }, error);
   }
   return frameworkProblemOf(error);
 }

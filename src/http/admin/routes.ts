@@ -13,6 +13,7 @@ import { keyRoutes } from './key-routes.ts';
 import { policyRoutes } from './policy-routes.ts';
 import { AdminProblem, sendProblem } from './problem.ts';
 import { revisionRoutes } from './revision-routes.ts';
+import { revocationRoutes } from './revocation-routes.ts';
 import { statusRoutes } from './status-routes.ts';
 
 /** To be mounted at `/admin/v1`. Every answer that is not a success is a problem document. */
@@ -30,6 +31,7 @@ export const adminRoutes: FastifyPluginAsync<HttpDependencies> = async (app, dep
     issuerKeysRoutes(authorizePusher('admin.issuers.push_keys', dependencies), dependencies),
   );
   await app.register(explainRoutes(authorize, dependencies));
+  await app.register(revocationRoutes(authorize, dependencies));
   await app.register(statusRoutes(authorize, dependencies));
   await app.register(keyRoutes(authorize, dependencies));
 };

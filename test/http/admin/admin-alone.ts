@@ -7,6 +7,7 @@ import { createPolicyBook } from '../../../src/core/policy/book.ts';
 import type { TurningKeyRing } from '../../../src/core/ports.ts';
 import { replayAttempts } from '../../../src/core/replay.ts';
 import { v7RequestId } from '../../../src/core/request-id.ts';
+import { createRevocationBook } from '../../../src/core/revocation-book.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import { platforms } from '../../../src/credentials/platforms/index.ts';
 import { type Authenticate, createAuthenticate } from '../../../src/http/admin/admin-caller.ts';
@@ -52,6 +53,9 @@ export async function openAdminAlone(
     },
     clock,
     exchange: unused,
+    revoke: unused,
+    introspect: unused,
+    revocations: createRevocationBook({ store: stores.revocations, clock, onProblem: () => {} }),
     spiffeBundle: unused,
     checkIssuer: unused,
     checkUnsavedIssuer: unused,
@@ -65,7 +69,7 @@ export async function openAdminAlone(
       signer: unused,
       publicKeys: unused,
       refresh: unused,
-      list: unused,
+      list: () => [],
       rotate: unused,
       revoke: unused,
     },

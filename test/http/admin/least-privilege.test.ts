@@ -32,6 +32,8 @@ const needed: Readonly<Record<string, readonly AdminScope[]>> = {
   'GET /audit-events': ['audit:read'],
   'GET /audit-events/{request_id}': ['audit:read'],
   'POST /explain': ['policy:read'],
+  'GET /revocations': ['tokens:revoke'],
+  'POST /revocations': ['tokens:revoke'],
   'GET /status': ['status:read'],
   'GET /keys': ['keys:read'],
   'POST /keys/rotate': ['keys:rotate'],

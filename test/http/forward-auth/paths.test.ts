@@ -82,6 +82,8 @@ describe('the resource in the path', () => {
     '/alpha,shop',
     '/__proto__',
     '/constructor',
+    '/mintmark',
+    '/mintmark/tokens:introspect',
     '/mintmark-admin',
     '/mintmark-admin/policy:read',
     `/${'s'.repeat(5000)}`,

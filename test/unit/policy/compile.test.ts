@@ -50,6 +50,7 @@ describe('compilePolicy', () => {
       scopes: new Set(['items:read', 'items:write']),
       tokenLifetimeSeconds: 600,
       signingAlgorithm: 'ES256',
+      introspectors: [],
       tokenFormats: new Set(['access_token']),
       proof: 'none',
     });
@@ -65,6 +66,7 @@ describe('compilePolicy', () => {
     expect(least).toEqual([
       ['https://inventory.internal.example', 599],
       ['https://sts.example/admin/v1', undefined],
+      ['https://sts.example', undefined],
     ]);
   });
 
@@ -107,7 +109,7 @@ describe('compilePolicy', () => {
     },
   );
 
-  it('compiles an empty policy, in which only the admin API’s own resource stands', () => {
+  it('compiles an empty policy, in which only Mintmark’s own resources stand', () => {
     const empty = compilePolicy([], context, 0);
     expect(empty.documents).toEqual([]);
     expect([...empty.resourcesByAudience.values()]).toEqual([
@@ -118,6 +120,18 @@ describe('compilePolicy', () => {
         scopes: new Set(adminScopes),
         tokenLifetimeSeconds: 600,
         signingAlgorithm: 'ES256',
+        introspectors: [],
+        tokenFormats: new Set(['access_token']),
+        proof: 'none',
+      },
+      {
+        name: 'mintmark',
+        audience: 'https://sts.example',
+        extraAudiences: [],
+        scopes: new Set(['tokens:introspect']),
+        tokenLifetimeSeconds: 600,
+        signingAlgorithm: 'ES256',
+        introspectors: [],
         tokenFormats: new Set(['access_token']),
         proof: 'none',
       },

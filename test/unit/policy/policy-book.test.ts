@@ -50,9 +50,9 @@ function open() {
     clock: { now: () => at },
     onProblem: (error) => problems.push(error),
   });
-  const ownAudience = adminAudience(context.issuer);
+  const ownAudiences = [adminAudience(context.issuer), context.issuer];
   const audiences = () =>
-    [...book.current().resourcesByAudience.keys()].filter((audience) => audience !== ownAudience);
+    [...book.current().resourcesByAudience.keys()].filter((audience) => !ownAudiences.includes(audience));
   return { store, book, problems, audiences };
 }
 
