@@ -20,6 +20,7 @@ import { openWorkloadApi } from './adapters/workload-api/open.ts';
 import { openAdmins } from './admins.ts';
 import type { Config } from './config.ts';
 import type { TokenAlgorithm } from './core/algorithm.ts';
+import { createCheckpointer } from './core/audit-checkpointer.ts';
 import { tokenEndpointOf } from './core/discovery.ts';
 import { createExchange } from './core/exchange.ts';
 import { createExplain } from './core/explain.ts';
@@ -66,6 +67,7 @@ const revocationsStaleMillis = 30_000;
 const tlsPollMillis = 30_000;
 const keyRefreshMillis = 1_000;
 const keyAgeMillis = 3_600_000;
+const checkpointMillis = 60_000;
 /** Refusals of unverified credentials that one address may have recorded a minute. */
 const refusalLimit = 120;
 const refusalWindowSeconds = 60;
@@ -168,6 +170,16 @@ async function assemble(
     for (const warning of policyBook.current().warnings) logger.warn(`policy: ${describeProblem(warning)}`);
   }
   await keyRing.refresh(); // the policy may name algorithms that have no key yet
+  const checkpoint = createCheckpointer({
+    chains: stores.audit.chains,
+    audit,
+    keyRing,
+    issuer: config.issuer,
+    clock,
+  });
+  const complaint = 'no audit checkpoint could be made';
+  closers.push(() => checkpoint().catch((error) => logger.warn({ err: error }, complaint)));
+  closers.push(every(checkpointMillis, checkpoint, logger, complaint));
   closers.push(policyBook.watch({ pollMillis: policyPollMillis }));
   const lookAtKeyAges = async () => warnOfOldKeys(policyBook.current());
   closers.push(every(keyAgeMillis, lookAtKeyAges, logger, 'the ages of keys could not be looked at'));

@@ -50,4 +50,6 @@ export interface AuditEvent {
   /** For administrative actions: who acted, and what changed. */
   actor?: string;
   summary?: string;
+  /** Of `audit.checkpoint`: the heads of the chains, signed. */
+  checkpoint?: string;
 }

@@ -46,6 +46,7 @@ export const auditEventSchema = z
     kid: z.string().optional(),
     actor: z.string().optional(),
     summary: z.string().optional(),
+    checkpoint: z.string().optional().describe('Of `audit.checkpoint`: the heads of the chains, signed.'),
   })
   .meta({
     id: 'AuditEvent',
@@ -97,6 +98,7 @@ const bodyNames = {
   kid: 'kid',
   actor: 'actor',
   summary: 'summary',
+  checkpoint: 'checkpoint',
 } as const satisfies Record<keyof AuditEvent, keyof AuditEventBody>;
 
 /** The event under its wire names, its times as RFC 3339. Throws a ZodError for an event that the schema does not know. */
