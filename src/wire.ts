@@ -222,6 +222,7 @@ async function assemble(
     keySources: () => keySets.status(),
     spool: spool?.status,
   });
+  stores.audit.onBatch(metrics.observeAuditBatch);
   const exchange = createExchange({
     issuer: config.issuer,
     clock,

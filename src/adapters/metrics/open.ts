@@ -29,6 +29,8 @@ export interface Metrics {
   measure(exchange: Exchange): Exchange;
   /** One answer to a proxy. The resource is the name of a document, undefined where there is none. */
   countForwardAuth(resource: string | undefined, refusal: OAuthError | undefined): void;
+  /** One insert of that many audit events. */
+  observeAuditBatch(events: number): void;
   readonly contentType: string;
   text(): Promise<string>;
 }
@@ -61,6 +63,12 @@ export function openMetrics(sources: MetricSources): Metrics {
     help: 'From the request as read to the answer as recorded.',
     labelNames: ['outcome'] as const,
     buckets: durationBuckets,
+    registers,
+  });
+  const auditBatches = new Histogram({
+    name: 'mintmark_audit_batch_size',
+    help: 'Audit events an insert: what arrives while one is under way goes together in the next.',
+    buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500],
     registers,
   });
   const inFlight = new Gauge({
@@ -150,6 +158,7 @@ export function openMetrics(sources: MetricSources): Metrics {
       const outcome = refusal === undefined ? 'permitted' : refusal.isOurFault ? 'failed' : 'refused';
       forwardAuths.inc({ resource, outcome, reason: refusal?.reason ?? '' });
     },
+    observeAuditBatch: (events) => auditBatches.observe(events),
     contentType: registry.contentType,
     text: () => registry.metrics(),
   };

@@ -15,6 +15,8 @@ export interface AuditStore extends AuditSink, AuditLog {
   readonly chains: AuditChains;
   /** Writes those of the events whose request id is not there yet. Rejects with the driver's error. */
   restore(events: readonly AuditEvent[]): Promise<void>;
+  /** Calls back with the number of events of each insert that exchanges waited for. */
+  onBatch(listener: (events: number) => void): void;
   /** Takes no more events, and resolves once those taken are settled. */
   close(): Promise<void>;
 }
@@ -36,8 +38,12 @@ const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{1
 /** Appends through `sink` (the exchange's role suffices), finds through `log`. */
 export function auditStore(log: Database, sink: Database = log): AuditStore {
   const chains = openAuditChains(isRowsFault);
+  let onBatch = (_events: number) => {};
   const commits = groupCommit<Row>({
-    write: (rows) => insert(sink, chains, rows),
+    write: (rows) => {
+      onBatch(rows.length);
+      return insert(sink, chains, rows);
+    },
     isItemsFault: isRowsFault,
     maxBatch: 500,
     maxInFlight: sink.maxAppendsInFlight,
@@ -71,6 +77,9 @@ export function auditStore(log: Database, sink: Database = log): AuditStore {
     isEventsFault: isRowsFault,
     chains,
     restore: (events) => restore(log, sink, chains, events),
+    onBatch: (listener) => {
+      onBatch = listener;
+    },
     close: () => commits.close(),
   };
 }
