@@ -66,7 +66,7 @@ export function openAuditChains(isUnwritten: (error: unknown) => boolean): Audit
         if (head !== start) moved.set(head.writerId, head);
         return result;
       } catch (error) {
-        if (isUnwritten(error)) idle.push(start);
+        if (head === start || isUnwritten(error)) idle.push(start);
         throw error;
       }
     },

@@ -79,6 +79,13 @@ describeSql('audit verify', (backend) => {
   });
 
   test.each([
+    ['an event for null', `update audit_events set event = 'null' ${where(3)}`, 'altered', 3],
+    [
+      'a checkpoint for a number',
+      `update audit_events set event = '{"checkpoint":5}' ${where(11)}`,
+      'altered',
+      11,
+    ],
     [
       'a field of the event',
       `update audit_events set event = replace(event::text, 'orders', 'admins')::json ${where(3)}`,

@@ -67,13 +67,13 @@ interface Row {
 
 function toStored(row: Row): StoredEvent {
   const { request_id: requestId, at, event: text, writer_id: writerId, hash } = row;
-  const event: AuditEvent = JSON.parse(text);
+  const event: AuditEvent = JSON.parse(text) ?? {}; // what it must be is asked below
   return {
     requestId,
     at: at.getTime(),
     text,
     action: event.action,
-    checkpoint: event.checkpoint,
+    checkpoint: typeof event.checkpoint === 'string' ? event.checkpoint : undefined,
     isConsistent: isConsistent(row, event),
     link:
       writerId === null
@@ -94,6 +94,6 @@ function isConsistent(row: Row, event: AuditEvent): boolean {
     if (requestId.toLowerCase() !== row.request_id || timestamp(row.at.getTime()) !== at) return false;
     return Object.entries(expected).every(([name, value]) => row[name as keyof typeof expected] === value);
   } catch {
-    return false; // of a time that is none, say
+    return false; // what was put in its place is no event
   }
 }
