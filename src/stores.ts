@@ -9,6 +9,7 @@ import { openPglite, openPostgres, type SqlStores } from './adapters/postgres/op
 import { openRedis, type RedisStores } from './adapters/redis/open.ts';
 import { openSpool, type Spool } from './adapters/spool/open.ts';
 import type { Config } from './config.ts';
+import type { AuditVerdict } from './core/audit-verify.ts';
 import type { Clock } from './core/ports.ts';
 import { Secret } from './core/secret.ts';
 
@@ -25,6 +26,26 @@ export async function migrateStores(
     const stores = await connectStores(config, dataDir, clock, logger);
     try {
       return await stores.migrate();
+    } finally {
+      await stores.close();
+    }
+  } finally {
+    await dataDir?.close();
+  }
+}
+
+/** Proves the chains of the stored audit. The embedded store is one process's: no server may run on it. */
+export async function verifyStoredAudit(
+  config: Config,
+  clock: Clock,
+  logger: FastifyBaseLogger,
+  ...[window, publicKeys]: Parameters<SqlStores['verifyAudit']>
+): Promise<AuditVerdict> {
+  const dataDir = config.databaseUrl === undefined ? await openDataDir(config.dataDir) : undefined;
+  try {
+    const stores = await connectStores(config, dataDir, clock, logger);
+    try {
+      return await stores.verifyAudit(window, publicKeys);
     } finally {
       await stores.close();
     }

@@ -14,6 +14,7 @@ import { openWorkloadApi } from './adapters/workload-api/open.ts';
 import { openAdmins } from './admins.ts';
 import type { Config } from './config.ts';
 import type { TokenAlgorithm } from './core/algorithm.ts';
+import { createCheckpointer } from './core/audit-checkpointer.ts';
 import { tokenEndpointOf } from './core/discovery.ts';
 import { createExchange } from './core/exchange.ts';
 import { createExplain } from './core/explain.ts';
@@ -62,6 +63,7 @@ const policyPollMillis = 1_000;
 const tlsPollMillis = 30_000;
 const keyRefreshMillis = 1_000;
 const keyAgeMillis = 3_600_000;
+const checkpointMillis = 60_000;
 /** Refusals of unverified credentials that one address may have recorded a minute. */
 
 export interface House {
@@ -178,6 +180,16 @@ async function assemble(
     for (const warning of policyBook.current().warnings) logger.warn(`policy: ${describeProblem(warning)}`);
   }
   await refreshKeys(); // the policy may name algorithms that have no key yet
+  const checkpoint = createCheckpointer({
+    chains: stores.audit.chains,
+    audit,
+    keyRing,
+    issuer: config.issuer,
+    clock,
+  });
+  const complaint = 'no audit checkpoint could be made';
+  closers.push(() => checkpoint().catch((error) => logger.warn({ err: error }, complaint)));
+  closers.push(every(checkpointMillis, checkpoint, logger, complaint));
   closers.push(policyBook.watch({ pollMillis: policyPollMillis }));
   const lookAtKeyAges = async () => warnOfOldKeys(policyBook.current());
   closers.push(every(keyAgeMillis, lookAtKeyAges, logger, 'the ages of keys could not be looked at'));
@@ -207,6 +219,7 @@ async function assemble(
     revocationsReadAt: revocations.readAt,
     spool: spool?.status,
   });
+  stores.audit.onBatch(metrics.observeAuditBatch);
   const parts = {
     issuer: config.issuer,
     clock,

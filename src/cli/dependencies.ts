@@ -1,8 +1,10 @@
 /** What the commands are given by `mintmark.ts`; they import no adapter and read no process state of their own. */
 import type { Surroundings } from '../client/platform.ts';
+import type { AuditVerdict } from '../core/audit-verify.ts';
 import type { Platform } from '../core/platform.ts';
 import type { PolicyContext } from '../core/policy/snapshot.ts';
 import type { PolicySource } from '../core/policy/source.ts';
+import type { PublicJwk } from '../core/ports.ts';
 import type { Suppose } from '../core/supposed.ts';
 
 interface OutputStream {
@@ -27,4 +29,9 @@ export interface CliDependencies extends Surroundings {
   readonly serve: () => Promise<number>;
   /** Brings the database's schema up to date; resolves with the names of the migrations that it ran. */
   readonly migrate: () => Promise<readonly string[]>;
+  /** Reads the audit of the database, or of the embedded store, whose chains have an event within the window. */
+  readonly verifyAudit: (
+    window: { readonly since: number | undefined; readonly until: number | undefined },
+    publicKeys: readonly PublicJwk[],
+  ) => Promise<AuditVerdict>;
 }

@@ -40,6 +40,15 @@ const dependencies: CliDependencies = {
     ]);
     return migrateStores(readConfig(process.env), wallClock, openLogger({ level: 'warn' }));
   },
+  verifyAudit: async (window, publicKeys) => {
+    const [{ openLogger }, { readConfig }, { verifyStoredAudit }] = await Promise.all([
+      import('../adapters/log/logger.ts'),
+      import('../config.ts'),
+      import('../stores.ts'),
+    ]);
+    const logger = openLogger({ level: 'warn' });
+    return verifyStoredAudit(readConfig(process.env), wallClock, logger, window, publicKeys);
+  },
 };
 
 // Whoever reads us may stop early, as `head` does; that is no failure of the command.

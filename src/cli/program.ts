@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { type ApplyOptions, apply, type DiffOptions, diff } from './commands/apply.ts';
 import { type AuditEventsOptions, auditEvents } from './commands/audit-events.ts';
+import { type AuditVerifyOptions, auditVerify } from './commands/audit-verify.ts';
 import { type CheckIssuerOptions, checkIssuer } from './commands/check-issuer.ts';
 import { type ExplainOptions, explain } from './commands/explain.ts';
 import { keysList, keysRevoke, keysRotate, type RotateOptions, type TurnOptions } from './commands/keys.ts';
@@ -127,10 +128,18 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
     .action(async (requestId: string, _options, self: Command) =>
       finish(await why(dependencies, requestId, self.optsWithGlobals())),
     );
-  program
-    .command('audit')
-    .description('Look at what happened.')
-    .copyInheritedSettings(program)
+  const audit = program.command('audit').description('Look at what happened.').copyInheritedSettings(program);
+  audit
+    .command('verify')
+    .description('Prove that nothing was altered in the stored audit; exit code 1 where something was.')
+    .option('--since <time>', 'of the chains that have an event at this time or later')
+    .option('--until <time>', 'and before this one')
+    .option('--jwks <path...>', 'files with the published keys (default: those that the server publishes)')
+    .addHelpText('after', '\nIt reads DATABASE_URL, or the embedded store while no server runs on it.')
+    .action(async (_options, self: Command) =>
+      finish(await auditVerify(dependencies, self.optsWithGlobals<AuditVerifyOptions>())),
+    );
+  audit
     .command('events')
     .description('List events, the newest first, each with the request id that why takes.')
     .option('--identity <spiffe-id>', 'of this workload')

@@ -69,4 +69,6 @@ export interface AuditEvent {
   /** Who acted: an administrator, or in an exchange whom the actor token proved; and what an administrator changed. */
   actor?: string;
   summary?: string;
+  /** Of `audit.checkpoint`: the heads of the chains, signed. */
+  checkpoint?: string;
 }

@@ -42,6 +42,7 @@ describe('GET /metrics', () => {
     expect(grown('mintmark_exchanges_total{outcome="permitted",reason=""}')).toBe(2);
     expect(grown('mintmark_exchanges_total{outcome="refused",reason="policy.unknown_resource"}')).toBe(1);
     expect(grown('mintmark_exchange_duration_seconds_count{outcome="permitted"}')).toBe(2);
+    expect(grown('mintmark_audit_batch_size_sum')).toBe(3);
     expect(reading(after, 'mintmark_exchanges_in_flight')).toBe(0);
     // Labels are never a caller's words.
     expect(after).not.toContain('canary-audience');

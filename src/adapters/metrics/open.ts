@@ -33,6 +33,8 @@ export interface Metrics {
   countIntrospection(outcome: IntrospectionOutcome): void;
   /** One answer to a proxy. The resource is the name of a document, undefined where there is none. */
   countForwardAuth(resource: string | undefined, refusal: OAuthError | undefined): void;
+  /** One insert of that many audit events. */
+  observeAuditBatch(events: number): void;
   readonly contentType: string;
   text(): Promise<string>;
 }
@@ -71,6 +73,12 @@ export function openMetrics(sources: MetricSources): Metrics {
     name: 'mintmark_introspections_total',
     help: 'Introspections by outcome; hidden: a good token that is not for the caller to know.',
     labelNames: ['outcome'] as const,
+    registers: [registry],
+  });
+  const auditBatches = new Histogram({
+    name: 'mintmark_audit_batch_size',
+    help: 'Audit events an insert: what arrives while one is under way goes together in the next.',
+    buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500],
     registers,
   });
   const inFlight = new Gauge({
@@ -170,6 +178,7 @@ export function openMetrics(sources: MetricSources): Metrics {
       const outcome = refusal === undefined ? 'permitted' : refusal.isOurFault ? 'failed' : 'refused';
       forwardAuths.inc({ resource, outcome, reason: refusal?.reason ?? '' });
     },
+    observeAuditBatch: (events) => auditBatches.observe(events),
     contentType: registry.contentType,
     text: () => registry.metrics(),
   };

@@ -1,7 +1,9 @@
 /** The SQL stores behind one door, the same for PostgreSQL and PGlite. */
 import { sql } from 'kysely';
+import { type AuditVerdict, verifyAudit } from '../../core/audit-verify.ts';
 import type { PolicyHistory, PolicyStore } from '../../core/policy-store.ts';
-import type { Clock, KeyCache, KeyStore, ReplayGuard, RevocationStore } from '../../core/ports.ts';
+import type { Clock, KeyCache, KeyStore, PublicJwk, ReplayGuard, RevocationStore } from '../../core/ports.ts';
+import { type AuditWindow, readAudit } from './audit-reading.ts';
 import { type AuditStore, auditStore } from './audit-store.ts';
 import type { Database, OnBackgroundError } from './database.ts';
 import { keyCache } from './key-cache.ts';
@@ -21,6 +23,8 @@ export interface SqlStores {
   readonly svidKeys: KeyStore;
   readonly keyCache: KeyCache;
   readonly audit: AuditStore;
+  /** Proves the chains of the stored audit, as it is at one moment. */
+  verifyAudit(window: AuditWindow, publicKeys: readonly PublicJwk[]): Promise<AuditVerdict>;
   readonly replayGuard: ReplayGuard;
   readonly revocations: RevocationStore;
   /** Resolves when each database answers. */
@@ -65,14 +69,16 @@ export function sqlStores(database: Database, exchangeDatabase: Database, clock:
   const databases = new Set([database, exchangeDatabase]);
   const audit = auditStore(database, exchangeDatabase);
   return {
-    policy: policyStore(database, exchangeDatabase),
+    policy: policyStore(database, exchangeDatabase, audit.chains),
     policyHistory: policyHistory(database),
     keys: keyStore(database, 'access_token', clock),
     svidKeys: keyStore(database, 'jwt-svid', clock),
     keyCache: keyCache(database, clock),
     audit,
+    verifyAudit: (window, publicKeys) =>
+      readAudit(database, window, (events) => verifyAudit(events, publicKeys)),
     replayGuard: replayGuard(exchangeDatabase, clock),
-    revocations: revocationStore(database, exchangeDatabase),
+    revocations: revocationStore(database, exchangeDatabase, audit.chains),
     ping: async () => {
       await Promise.all([...databases].map(({ kysely }) => sql`select 1`.execute(kysely)));
     },

@@ -1,6 +1,7 @@
 /** The policy in SQL: each change is one revision, made whole or not at all, with its audit event and what stood before and after. */
 import { createHash } from 'node:crypto';
 import { type Kysely, sql } from 'kysely';
+import type { AuditChains, Seal } from '../../core/audit-chain.ts';
 import type { Json } from '../../core/json.ts';
 import type { DocumentName } from '../../core/policy/diff.ts';
 import type { Kind, ManagedBy, StoredDocument } from '../../core/policy/document.ts';
@@ -15,7 +16,7 @@ import { type Database, policyChannel } from './database.ts';
 import { type Tables, timestamp } from './tables.ts';
 
 /** Reads through `reader` (the exchange's role suffices), writes through `writer`. */
-export function policyStore(writer: Database, reader: Database = writer): PolicyStore {
+export function policyStore(writer: Database, reader: Database, chains: AuditChains): PolicyStore {
   return {
     load: () =>
       reader.transaction(async ({ kysely, script }) => {
@@ -48,15 +49,19 @@ export function policyStore(writer: Database, reader: Database = writer): Policy
         }),
     revision: () => readRevision(reader.kysely),
     replace: (change) =>
-      writer.transaction(async ({ kysely }) => {
-        await beginChange(kysely, change);
-        return endChange(kysely, change, await difference(kysely, change.documents));
-      }),
+      chains.write((seal) =>
+        writer.transaction(async ({ kysely }) => {
+          await beginChange(kysely, seal, change);
+          return endChange(kysely, change, await difference(kysely, change.documents));
+        }),
+      ),
     amend: (change) =>
-      writer.transaction(async ({ kysely }) => {
-        await beginChange(kysely, change);
-        return endChange(kysely, change, { changed: change.put.map(toRow), removed: change.removed });
-      }),
+      chains.write((seal) =>
+        writer.transaction(async ({ kysely }) => {
+          await beginChange(kysely, seal, change);
+          return endChange(kysely, change, { changed: change.put.map(toRow), removed: change.removed });
+        }),
+      ),
     onChange: (listener) => reader.listen(listener),
   };
 }
@@ -110,6 +115,7 @@ function toRow({ kind, name, managedBy, body }: StoredDocument): Row {
 /** Lets in one writer at a time, and appends its event. */
 async function beginChange(
   kysely: Kysely<Tables>,
+  seal: Seal,
   change: Pick<PolicyChange, 'baseRevision' | 'event'>,
 ): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtextextended('mintmark.policy', 0))`.execute(kysely);
@@ -119,7 +125,7 @@ async function beginChange(
       `the policy is at revision ${current}, the change was made on ${change.baseRevision}`,
     );
   }
-  await appendWithin(kysely, change.event);
+  await appendWithin(kysely, seal, change.event);
 }
 
 /** Makes the revision, unless nothing differs; returns the one in force. */

@@ -1,5 +1,6 @@
 /** Revocations in SQL: one row a target, whose last word it is, made together with its audit event. */
 import { type Kysely, type Selectable, sql } from 'kysely';
+import type { AuditChains, Seal } from '../../core/audit-chain.ts';
 import { OAuthError } from '../../core/error.ts';
 import type { RevocationOrder, RevocationStore } from '../../core/ports.ts';
 import type { Revocation, RevocationKind } from '../../core/revocation.ts';
@@ -18,7 +19,7 @@ const limits: Readonly<Record<RevocationKind, number>> = {
 export const maxTokensOfOwner = 1_000;
 
 /** Reads through `reader` (the exchange's role suffices), writes through `writer`. */
-export function revocationStore(writer: Database, reader: Database = writer): RevocationStore {
+export function revocationStore(writer: Database, reader: Database, chains: AuditChains): RevocationStore {
   return {
     head: async () => {
       const row = await reader.kysely
@@ -37,7 +38,7 @@ export function revocationStore(writer: Database, reader: Database = writer): Re
         .execute();
       return rows.map(fromRow);
     },
-    add: (order) => writer.transaction(({ kysely }) => add(kysely, order)),
+    add: (order) => chains.write((seal) => writer.transaction(({ kysely }) => add(kysely, seal, order))),
     list: async ({ kind, target, below, limit }) => {
       let query = reader.kysely.selectFrom('revocations').selectAll().orderBy('id', 'desc').limit(limit);
       if (kind !== undefined) query = query.where('kind', '=', kind);
@@ -49,7 +50,11 @@ export function revocationStore(writer: Database, reader: Database = writer): Re
   };
 }
 
-async function add(kysely: Kysely<Tables>, { event, ...revocation }: RevocationOrder): Promise<Revocation> {
+async function add(
+  kysely: Kysely<Tables>,
+  seal: Seal,
+  { event, ...revocation }: RevocationOrder,
+): Promise<Revocation> {
   // Ids become visible in their order, so that who reads on from the highest one misses none.
   await sql`select pg_advisory_xact_lock(hashtextextended('mintmark.revocations', 0))`.execute(kysely);
   await kysely
@@ -57,7 +62,7 @@ async function add(kysely: Kysely<Tables>, { event, ...revocation }: RevocationO
     .where('expires_at', '<=', sql<Date>`${timestamp(revocation.at)}`)
     .execute();
   const made = await insert(kysely, await withinLimits(kysely, revocation));
-  await appendWithin(kysely, event(made));
+  await appendWithin(kysely, seal, event(made));
   await sql`select pg_notify(${revocationChannel}, ${String(made.id)})`.execute(kysely);
   return made;
 }

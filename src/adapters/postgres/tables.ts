@@ -51,6 +51,10 @@ export interface Tables {
     resource: string | null;
     reason: string | null;
     event: ColumnType<AuditEvent, string, string>;
+    writer_id: string | null;
+    sequence: ColumnType<string | number | null, number | undefined, never>;
+    previous_hash: string | null;
+    hash: string | null;
   };
   key_cache: { name_hash: Uint8Array; value: string; expires_at: Timestamp };
   revocations: {

@@ -67,6 +67,7 @@ export const auditEventSchema = z
       .describe('What the token is bound to: the thumbprint of a DPoP key, or of a certificate.'),
     actor: z.string().optional(),
     summary: z.string().optional(),
+    checkpoint: z.string().optional().describe('Of `audit.checkpoint`: the heads of the chains, signed.'),
   })
   .meta({
     id: 'AuditEvent',
@@ -126,6 +127,7 @@ const bodyNames = {
   cnf: 'cnf',
   actor: 'actor',
   summary: 'summary',
+  checkpoint: 'checkpoint',
 } as const satisfies Record<keyof AuditEvent, keyof AuditEventBody>;
 
 /** The event under its wire names, its times as RFC 3339. Throws a ZodError for an event that the schema does not know. */
