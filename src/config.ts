@@ -28,6 +28,8 @@ export interface Config {
   readonly trustedProxies: readonly string[];
   /** Which header of theirs holds a client's certificate; undefined: none. */
   readonly certificateHeader: (typeof certificateHeaders)[number] | undefined;
+  /** Undefined: no traces. */
+  readonly traces: { readonly endpoint: string; readonly sampledShare: number } | undefined;
   /** Undefined: TLS ends at a proxy, or nowhere. */
   readonly tls: (TlsPair & { readonly files: TlsFiles }) | undefined;
 }
@@ -119,6 +121,13 @@ const adminTokenSchema = z
   .transform((text) => (text === 'off' ? ('off' as const) : new Secret(text)))
   .optional();
 
+const shareSchema = z
+  .string()
+  .regex(/^(?:0|1|[01]\.\d+)$/, 'is not a number from 0 to 1')
+  .default('1')
+  .transform(Number)
+  .refine((share) => share <= 1, 'is not a number from 0 to 1');
+
 const environmentSchema = z.object({
   MINTMARK_ISSUER: issuerSchema,
   MINTMARK_TRUST_DOMAIN: trustDomainSchema,
@@ -126,6 +135,8 @@ const environmentSchema = z.object({
   DATABASE_URL: urlSchema('postgres:', 'postgresql:'),
   MINTMARK_EXCHANGE_DATABASE_URL: urlSchema('postgres:', 'postgresql:'),
   REDIS_URL: urlSchema('redis:', 'rediss:'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: urlSchema('http:', 'https:'),
+  OTEL_TRACES_SAMPLER_ARG: shareSchema,
   MINTMARK_DATA_DIR: z.string().default('.mintmark'),
   MINTMARK_AUDIT_ON_OUTAGE: z.enum(['spool', 'deny'], 'is neither spool nor deny').optional(),
   MINTMARK_POLICY: z.string().optional(),
@@ -196,6 +207,10 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   if (values.MINTMARK_CLIENT_CERT_HEADER !== undefined && values.MINTMARK_TRUSTED_PROXIES.length === 0) {
     problems.push('MINTMARK_CLIENT_CERT_HEADER: has no use without MINTMARK_TRUSTED_PROXIES');
   }
+  const collector = values.OTEL_EXPORTER_OTLP_ENDPOINT?.reveal();
+  if (collector !== undefined && new URL(collector).username + new URL(collector).password !== '') {
+    problems.push('OTEL_EXPORTER_OTLP_ENDPOINT: holds a user or password, which would be shown in errors');
+  }
   const keyLife = {
     rotationSeconds: values.MINTMARK_KEY_ROTATION,
     prepublishSeconds: values.MINTMARK_KEY_PREPUBLISH,
@@ -221,6 +236,10 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     adminToken: values.MINTMARK_ADMIN_TOKEN,
     trustedProxies: values.MINTMARK_TRUSTED_PROXIES,
     certificateHeader: values.MINTMARK_CLIENT_CERT_HEADER,
+    traces:
+      collector === undefined
+        ? undefined
+        : { endpoint: collector, sampledShare: values.OTEL_TRACES_SAMPLER_ARG },
     tls,
   });
 }

@@ -16,6 +16,7 @@ import type { RedisStores } from './adapters/redis/open.ts';
 import { openSoftwareKeys } from './adapters/software-keys/open.ts';
 import type { Spool } from './adapters/spool/open.ts';
 import { readTokenFile } from './adapters/token-file/read.ts';
+import { openTraces } from './adapters/traces/open.ts';
 import { openWorkloadApi } from './adapters/workload-api/open.ts';
 import { openAdmins } from './admins.ts';
 import type { Config } from './config.ts';
@@ -211,17 +212,27 @@ async function assemble(
     revocationsReadAt: revocations.readAt,
     spool: spool?.status,
   });
+  const traces =
+    config.traces &&
+    openTraces({
+      ...config.traces,
+      clock,
+      version: packageDescription.version,
+      log: (message, details) => logger.warn(details, message),
+    });
+  if (traces) closers.push(traces.close);
   const exchange = createExchange({
     issuer: config.issuer,
     clock,
     policy: () => policyBook.current(),
-    verify,
+    verify: traces?.verify(verify) ?? verify,
     revocations,
     replayGuard,
-    keyRing,
-    audit,
+    keyRing: traces?.keyRing(keyRing) ?? keyRing,
+    audit: traces?.audit(audit) ?? audit,
     refusalCap,
   });
+  const measured = metrics.measure(exchange);
 
   let isDraining = false;
   const app = await buildApp(
@@ -235,7 +246,7 @@ async function assemble(
         version: packageDescription.version,
       },
       clock,
-      exchange: metrics.measure(exchange),
+      exchange: traces?.exchange(measured) ?? measured,
       metrics,
       checkIssuer: createCheckIssuer(verify, verifierOptions),
       checkUnsavedIssuer: createCheckUnsavedIssuer({ fetchDocument, clock }, verifierOptions),

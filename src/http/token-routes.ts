@@ -27,6 +27,7 @@ export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { e
       const token = await exchange({
         requestId: request.id,
         remoteAddress: remoteAddressOf(request),
+        traceParent: request.headers.traceparent?.toString(),
         read: remember,
       });
       return sendToken(reply, token, { isTokenExchange });
