@@ -8,7 +8,7 @@ import { Secret } from './core/secret.ts';
 import { isTrustDomainName } from './core/spiffe-id.ts';
 import { type Pkcs11Settings, readPkcs11Settings } from './pkcs11-settings.ts';
 import { readSpiffeEndpoint, type SpiffeEndpoint } from './spiffe-endpoint-files.ts';
-import { readTlsPair, type TlsFiles, type TlsPair, TlsPairMismatch } from './tls-files.ts';
+import { readTlsSettings, type TlsSettings } from './tls-files.ts';
 
 export interface Config {
   readonly issuer: string;
@@ -34,8 +34,10 @@ export interface Config {
   readonly trustedProxies: readonly string[];
   /** Which header of theirs holds a client's certificate; undefined: none. */
   readonly certificateHeader: (typeof certificateHeaders)[number] | undefined;
+  /** Undefined: no traces. */
+  readonly traces: { readonly endpoint: string; readonly sampledShare: number } | undefined;
   /** Undefined: TLS ends at a proxy, or nowhere. */
-  readonly tls: (TlsPair & { readonly files: TlsFiles }) | undefined;
+  readonly tls: TlsSettings | undefined;
   /** Undefined: the bundle is served beside all else alone. */
   readonly spiffeEndpoint: SpiffeEndpoint | undefined;
 }
@@ -124,6 +126,13 @@ const adminTokenSchema = z
   .transform((text) => (text === 'off' ? ('off' as const) : new Secret(text)))
   .optional();
 
+const shareSchema = z
+  .string()
+  .regex(/^(?:0|1|[01]\.\d+)$/, 'is not a number from 0 to 1')
+  .default('1')
+  .transform(Number)
+  .refine((share) => share <= 1, 'is not a number from 0 to 1');
+
 const environmentSchema = z.object({
   MINTMARK_ISSUER: issuerSchema,
   MINTMARK_TRUST_DOMAIN: trustDomainSchema,
@@ -131,6 +140,8 @@ const environmentSchema = z.object({
   DATABASE_URL: urlSchema('postgres:', 'postgresql:'),
   MINTMARK_EXCHANGE_DATABASE_URL: urlSchema('postgres:', 'postgresql:'),
   REDIS_URL: urlSchema('redis:', 'rediss:'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: urlSchema('http:', 'https:'),
+  OTEL_TRACES_SAMPLER_ARG: shareSchema,
   MINTMARK_DATA_DIR: z.string().default('.mintmark'),
   MINTMARK_AUDIT_ON_OUTAGE: z.enum(['spool', 'deny'], 'is neither spool nor deny').optional(),
   MINTMARK_POLICY: z.string().optional(),
@@ -232,6 +243,10 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
   if (values.MINTMARK_CLIENT_CERT_HEADER !== undefined && values.MINTMARK_TRUSTED_PROXIES.length === 0) {
     problems.push('MINTMARK_CLIENT_CERT_HEADER: has no use without MINTMARK_TRUSTED_PROXIES');
   }
+  const collector = values.OTEL_EXPORTER_OTLP_ENDPOINT?.reveal();
+  if (collector !== undefined && new URL(collector).username + new URL(collector).password !== '') {
+    problems.push('OTEL_EXPORTER_OTLP_ENDPOINT: holds a user or password, which would be shown in errors');
+  }
   const keyLife = {
     rotationSeconds: values.MINTMARK_KEY_ROTATION,
     prepublishSeconds: values.MINTMARK_KEY_PREPUBLISH,
@@ -245,7 +260,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     values.MINTMARK_PKCS11_SESSIONS,
     problems,
   );
-  const tls = readTls(values.MINTMARK_TLS_CERT, values.MINTMARK_TLS_KEY, problems);
+  const tls = readTlsSettings(values.MINTMARK_TLS_CERT, values.MINTMARK_TLS_KEY, problems);
   const spiffeFiles = {
     certificatePath: values.MINTMARK_SPIFFE_BUNDLE_CERT,
     keyPath: values.MINTMARK_SPIFFE_BUNDLE_KEY,
@@ -276,6 +291,10 @@ export function readConfig(environment: NodeJS.ProcessEnv): Config {
     adminToken: values.MINTMARK_ADMIN_TOKEN,
     trustedProxies: values.MINTMARK_TRUSTED_PROXIES,
     certificateHeader: values.MINTMARK_CLIENT_CERT_HEADER,
+    traces:
+      collector === undefined
+        ? undefined
+        : { endpoint: collector, sampledShare: values.OTEL_TRACES_SAMPLER_ARG },
     tls,
     spiffeEndpoint,
   });
@@ -294,31 +313,6 @@ function readFromFile(name: (typeof fileNames)[number], given: NodeJS.ProcessEnv
     problems.push(
       `${name}_FILE: cannot be read (${error instanceof Error && 'code' in error ? error.code : 'error'})`,
     );
-  }
-}
-
-/** Both files or neither. */
-function readTls(
-  certificatePath: string | undefined,
-  keyPath: string | undefined,
-  problems: string[],
-): Config['tls'] {
-  if (certificatePath === undefined && keyPath === undefined) return undefined;
-  if (certificatePath === undefined || keyPath === undefined) {
-    problems.push('MINTMARK_TLS_CERT and MINTMARK_TLS_KEY: give both or neither');
-    return undefined;
-  }
-  const files = { certificatePath, keyPath };
-  try {
-    return { ...readTlsPair(files), files };
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : 'error';
-    problems.push(
-      error instanceof TlsPairMismatch
-        ? 'MINTMARK_TLS_KEY: is not the key of the certificate in MINTMARK_TLS_CERT'
-        : `MINTMARK_TLS_CERT and MINTMARK_TLS_KEY: cannot be read as files in PEM (${code})`,
-    );
-    return undefined;
   }
 }
 

@@ -16,7 +16,10 @@ export interface TlsPair {
   readonly key: Secret<string>;
 }
 
-export class TlsPairMismatch extends Error {
+/** A pair, and where it is read again. */
+export type TlsSettings = TlsPair & { readonly files: TlsFiles };
+
+class TlsPairMismatch extends Error {
   override readonly name = 'TlsPairMismatch';
 }
 
@@ -75,4 +78,29 @@ export function renewTls(
 
   const timer = setInterval(() => void look(), pollMillis).unref();
   return () => clearInterval(timer);
+}
+
+/** Both files or neither; undefined too where there is a problem, which is added. */
+export function readTlsSettings(
+  certificatePath: string | undefined,
+  keyPath: string | undefined,
+  problems: string[],
+): TlsSettings | undefined {
+  if (certificatePath === undefined && keyPath === undefined) return undefined;
+  if (certificatePath === undefined || keyPath === undefined) {
+    problems.push('MINTMARK_TLS_CERT and MINTMARK_TLS_KEY: give both or neither');
+    return undefined;
+  }
+  const files = { certificatePath, keyPath };
+  try {
+    return { ...readTlsPair(files), files };
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : 'error';
+    problems.push(
+      error instanceof TlsPairMismatch
+        ? 'MINTMARK_TLS_KEY: is not the key of the certificate in MINTMARK_TLS_CERT'
+        : `MINTMARK_TLS_CERT and MINTMARK_TLS_KEY: cannot be read as files in PEM (${code})`,
+    );
+    return undefined;
+  }
 }

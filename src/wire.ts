@@ -10,6 +10,7 @@ import { openFetchDocument } from './adapters/net/fetch-document.ts';
 import { proxyMatcher } from './adapters/net/trusted-proxies.ts';
 import { readPolicyText } from './adapters/policy-source/read-text.ts';
 import { writePolicyText } from './adapters/policy-source/write-text.ts';
+import { openTraces } from './adapters/traces/open.ts';
 import { openWorkloadApi } from './adapters/workload-api/open.ts';
 import { openAdmins } from './admins.ts';
 import type { Config } from './config.ts';
@@ -39,6 +40,7 @@ import { checkPushedKeys } from './credentials/pushed-keys.ts';
 import { createSuppose } from './credentials/suppose.ts';
 import { createVerifyWithoutCalls } from './credentials/verify-without-calls.ts';
 import { drainBeforeClose } from './drain.ts';
+import { every } from './every.ts';
 import { buildApp } from './http/app.ts';
 import { presentedChain } from './http/forwarded-certificate.ts';
 import { serverTlsOptions } from './http/server-tls.ts';
@@ -219,18 +221,27 @@ async function assemble(
     revocationsReadAt: revocations.readAt,
     spool: spool?.status,
   });
+  const traces =
+    config.traces &&
+    openTraces({
+      ...config.traces,
+      clock,
+      version: packageDescription.version,
+      log: (message, details) => logger.warn(details, message),
+    });
+  if (traces) closers.push(traces.close);
   stores.audit.onBatch(metrics.observeAuditBatch);
   const parts = {
     issuer: config.issuer,
     clock,
     policy: () => policyBook.current(),
-    verify,
+    verify: traces?.verify(verify) ?? verify,
     verifyOwnToken,
     revocations,
     verifyDpop,
     replayGuard,
-    keyRing,
-    audit,
+    keyRing: traces?.keyRing(keyRing) ?? keyRing,
+    audit: traces?.audit(audit) ?? audit,
     refusalCap,
   };
   const exchange = createExchange({
@@ -243,6 +254,7 @@ async function assemble(
     }),
     svidKeyRing,
   });
+  const measured = metrics.measure(exchange);
   const verifyShownToken = createVerifyShownToken(verifyOwnToken, verifyDpop);
   const authenticate = openAdmins({ config, bootstrapToken, policyBook, verifyShownToken }, logger);
   const revoke = createRevoke({ ...parts, authenticateAdmin: authenticate });
@@ -270,7 +282,7 @@ async function assemble(
       settings,
       presentedCertificate: (request) => presentedChain(request, settings)?.[0],
       clock,
-      exchange: metrics.measure(exchange),
+      exchange: traces?.exchange(measured) ?? measured,
       revoke,
       introspect,
       revocations,
@@ -324,18 +336,4 @@ function renewTlsOf(
     onRefused: (error) =>
       logger.error({ err: error }, 'the renewed TLS files were not taken; the old ones stay'),
   });
-}
-
-/** Runs the work again and again, one at a time; returns how to stop. */
-function every(
-  millis: number,
-  work: () => Promise<void>,
-  logger: FastifyBaseLogger,
-  complaint: string,
-): () => void {
-  const timer = setInterval(
-    () => work().catch((error) => logger.warn({ err: error }, complaint)),
-    millis,
-  ).unref();
-  return () => clearInterval(timer);
 }

@@ -17,6 +17,8 @@ export interface Attempt {
   /** A UUID that every answer to this attempt carries. */
   readonly requestId: string;
   readonly remoteAddress: string;
+  /** The caller's `traceparent` as it came: anybody may write one. */
+  readonly traceParent?: string | undefined;
   /** Reads what is asked; throws an `OAuthError` where it cannot be read, which is recorded like any refusal. */
   readonly read: () => TokenRequest;
 }

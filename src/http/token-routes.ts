@@ -33,6 +33,7 @@ export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, dep
       const token = await exchange({
         requestId: request.id,
         remoteAddress: remoteAddressOf(request),
+        traceParent: request.headers.traceparent?.toString(),
         read: remember,
       });
       return sendToken(reply, token, { isTokenExchange });

@@ -11,6 +11,7 @@ import { makeAuthority } from '../support/issuer-double-tls.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
 import { freePort } from '../support/processes.ts';
 import { type RunningServer, startServer } from '../support/server.ts';
+import { replaceAll } from '../support/shipped-file.ts';
 import { lifetime } from '../support/story.ts';
 import { type Issued, issue, leafExtensions, makeRoot, pemOf, rootJwk } from '../support/svid-authority.ts';
 import { bundleOf, makeKey, makeSvid, type TestKey } from '../support/tokens.ts';
@@ -88,14 +89,6 @@ afterAll(async () => {
   service?.close();
   await server?.remove();
 });
-
-/** Every placeholder must be there, or the file that is tested is not the file that is shipped. */
-function replaceAll(text: string, replacements: Record<string, string>): string {
-  return Object.entries(replacements).reduce((changed, [placeholder, value]) => {
-    expect(changed).toContain(placeholder);
-    return changed.replaceAll(placeholder, () => value);
-  }, text);
-}
 
 const document = (kind: string, name: string, spec: object) => ({
   apiVersion: 'mintmark/v1',

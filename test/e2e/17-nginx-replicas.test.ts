@@ -5,6 +5,7 @@ import { adminToken, deploy } from '../support/deployment.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
 import { eventually, freePort } from '../support/processes.ts';
 import { type RunningServer, startServer } from '../support/server.ts';
+import { replaceAll } from '../support/shipped-file.ts';
 import {
   auditEvent,
   jwtSpiffeAssertion,
@@ -51,14 +52,6 @@ afterAll(async () => {
   await two?.remove();
   await world?.close();
 });
-
-/** Every placeholder must be there, or the file that is tested is not the file that is shipped. */
-function replaceAll(text: string, replacements: Record<string, string>): string {
-  return Object.entries(replacements).reduce((changed, [placeholder, value]) => {
-    expect(changed).toContain(placeholder);
-    return changed.replaceAll(placeholder, () => value);
-  }, text);
-}
 
 const form = async () => ({
   grant_type: 'client_credentials',

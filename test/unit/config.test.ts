@@ -50,6 +50,13 @@ describe('readConfig', () => {
     });
   });
 
+  it('traces only where a collector is named, and then all exchanges unless told otherwise', () => {
+    const collector = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
+    expect(readConfig({ OTEL_TRACES_SAMPLER_ARG: '0.5' }).traces).toBeUndefined();
+    expect(readConfig(collector).traces).toEqual({ endpoint: 'http://collector:4318', sampledShare: 1 });
+    expect(readConfig({ ...collector, OTEL_TRACES_SAMPLER_ARG: '0.01' }).traces?.sampledShare).toBe(0.01);
+  });
+
   it('takes the issuer from where it listens, and the trust domain from the issuer', () => {
     expect(readConfig({ MINTMARK_LISTEN: 'localhost:9' })).toMatchObject({ issuer: 'http://localhost:9' });
     expect(readConfig({ MINTMARK_ISSUER: 'https://sts.example' })).toMatchObject({
@@ -115,6 +122,21 @@ describe('readConfig', () => {
     ],
     ['no issuer off loopback', { MINTMARK_LISTEN: '0.0.0.0:80' }, 'MINTMARK_ISSUER: is required'],
     ['a bad address', { MINTMARK_LISTEN: '8080' }, 'MINTMARK_LISTEN: is not host:port'],
+    [
+      'a collector that is no URL',
+      { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' },
+      'OTEL_EXPORTER_OTLP_ENDPOINT: is not a URL',
+    ],
+    [
+      'a password for the collector',
+      { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://a:canary@collector:4318' },
+      'OTEL_EXPORTER_OTLP_ENDPOINT: holds a user or password',
+    ],
+    [
+      'more than all traces',
+      { OTEL_TRACES_SAMPLER_ARG: '1.5' },
+      'OTEL_TRACES_SAMPLER_ARG: is not a number from 0 to 1',
+    ],
     ['a bad port', { MINTMARK_LISTEN: '127.0.0.1:70000' }, 'MINTMARK_LISTEN: is not host:port'],
     [
       'a bad trust domain',

@@ -59,6 +59,32 @@ describe('rules.yaml', () => {
   });
 });
 
+describe('the dashboard', () => {
+  const exprSchema = z.object({ targets: z.array(z.object({ expr: z.string() })) });
+  const { panels } = z
+    .object({ panels: z.array(exprSchema) })
+    .parse(JSON.parse(read('deploy/grafana/mintmark.json')));
+  const exprs = panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
+
+  const check = (queries: readonly string[]) => {
+    const folder = mkdtempSync(join(tmpdir(), 'mintmark-dashboard-'));
+    const rules = queries.map((query, index) => ({
+      record: `panel_${index}`,
+      expr: query.replaceAll('$__rate_interval', '1m').replaceAll('$job', 'mintmark'), // as Grafana does
+    }));
+    writeFileSync(join(folder, 'rules.json'), JSON.stringify({ groups: [{ name: 'panels', rules }] }));
+    const { status, stderr } = promtool('check', 'rules', join(folder, 'rules.json'));
+    rmSync(folder, { recursive: true });
+    return { status, stderr };
+  };
+
+  it('asks what Prometheus understands', () => {
+    expect(exprs.length).toBeGreaterThan(15);
+    expect(check(exprs)).toEqual({ status: 0, stderr: '' });
+    expect(check(['sum by (x (up)']).status).toBe(1);
+  });
+});
+
 describe('docs/runbook.md', () => {
   it('has a section for every alert, in their order, and for nothing else', () => {
     expect(headings).toEqual(alerts.map(({ alert }) => alert));
