@@ -22,6 +22,8 @@ export interface CliDependencies extends Surroundings {
   /** Rejects where the file cannot be written. */
   readonly writeTextFile: (path: string, text: string) => Promise<void>;
   readonly platforms: readonly Platform[];
+  /** A platform's own test vectors; undefined where its credentials are no JWTs. */
+  readonly readPlatformVectors: (platform: string) => Promise<unknown>;
   readonly createSuppose: (context: Pick<PolicyContext, 'issuer' | 'trustDomain'>) => Suppose;
   /** Serves until it is told to stop; resolves with the exit code. */
   readonly serve: () => Promise<number>;
