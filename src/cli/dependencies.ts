@@ -4,6 +4,7 @@ import type { Platform } from '../core/platform.ts';
 import type { PolicyContext } from '../core/policy/snapshot.ts';
 import type { PolicySource } from '../core/policy/source.ts';
 import type { Suppose } from '../core/supposed.ts';
+import type { CheckResult } from './check-report.ts';
 
 interface OutputStream {
   readonly write: (text: string) => void;
@@ -29,4 +30,6 @@ export interface CliDependencies extends Surroundings {
   readonly serve: () => Promise<number>;
   /** Brings the database's schema up to date; resolves with the names of the migrations that it ran. */
   readonly migrate: () => Promise<readonly string[]>;
+  /** Looks at what a server in this environment would depend on. */
+  readonly examine: () => Promise<readonly CheckResult[]>;
 }

@@ -37,6 +37,10 @@ const dependencies: CliDependencies = {
     const { serve } = await import('../main.ts');
     return serve(process.env);
   },
+  examine: async () => {
+    const { examine } = await import('../doctor.ts');
+    return examine(process.env, wallClock);
+  },
   migrate: async () => {
     const [{ openLogger }, { readConfig }, { migrateStores }] = await Promise.all([
       import('../adapters/log/logger.ts'),

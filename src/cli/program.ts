@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { type ApplyOptions, apply, type DiffOptions, diff } from './commands/apply.ts';
 import { type AuditEventsOptions, auditEvents } from './commands/audit-events.ts';
 import { type CheckIssuerOptions, checkIssuer } from './commands/check-issuer.ts';
+import { doctor } from './commands/doctor.ts';
 import { type ExplainOptions, explain } from './commands/explain.ts';
 import { type InitOptions, init } from './commands/init.ts';
 import { keysList, keysRevoke, keysRotate, type RotateOptions, type TurnOptions } from './commands/keys.ts';
@@ -69,6 +70,10 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
   command('migrate', "Bring the database's schema up to date.").action(async (_options, self: Command) =>
     finish(await migrate(dependencies, self.optsWithGlobals())),
   );
+  command(
+    'doctor',
+    'Examine what a server in this environment depends on; exit code 1 where something is wrong.',
+  ).action(async (_options, self: Command) => finish(await doctor(dependencies, self.optsWithGlobals())));
   command('apply', "Create and replace documents of the server's policy, whole.")
     .requiredOption(...file)
     .option(...set)
