@@ -19,7 +19,7 @@ export interface TlsPair {
 /** A pair, and where it is read again. */
 export type TlsSettings = TlsPair & { readonly files: TlsFiles };
 
-class TlsPairMismatch extends Error {
+export class TlsPairMismatch extends Error {
   override readonly name = 'TlsPairMismatch';
 }
 

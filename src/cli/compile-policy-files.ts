@@ -30,7 +30,7 @@ export async function compilePolicyFiles(
   dependencies: CliDependencies,
   options: PolicyFilesOptions,
 ): Promise<PolicyFiles> {
-  const context = contextOf(dependencies, options);
+  const context = policyContext(dependencies, options);
   // The files may be what MINTMARK_POLICY is to name, and only such files may name others on the server.
   const written = await readPolicySources(dependencies, options.file);
   const sources = written.map((source) => ({ ...source, managedBy: 'file' as const }));
@@ -60,7 +60,11 @@ function unlessRefused<T>(compile: () => T, refusals: PolicyRefused[]): T | unde
   }
 }
 
-function contextOf({ environment, platforms }: CliDependencies, options: PolicyFilesOptions): PolicyContext {
+/** What a policy is compiled for, by the options or the environment. */
+export function policyContext(
+  { environment, platforms }: CliDependencies,
+  options: Omit<PolicyFilesOptions, 'file'>,
+): PolicyContext {
   const issuer = options.issuer ?? (environment.MINTMARK_ISSUER || defaultIssuer);
   if (!URL.canParse(issuer)) throw usageFailure(`the issuer is not a URL: ${issuer}`);
   const trustDomain = options.trustDomain ?? (environment.MINTMARK_TRUST_DOMAIN || new URL(issuer).hostname);

@@ -6,6 +6,7 @@ import type { PolicyContext } from '../core/policy/snapshot.ts';
 import type { PolicySource } from '../core/policy/source.ts';
 import type { PublicJwk } from '../core/ports.ts';
 import type { Suppose } from '../core/supposed.ts';
+import type { CheckResult } from './check-report.ts';
 
 interface OutputStream {
   readonly write: (text: string) => void;
@@ -24,6 +25,8 @@ export interface CliDependencies extends Surroundings {
   /** Rejects where the file cannot be written. */
   readonly writeTextFile: (path: string, text: string) => Promise<void>;
   readonly platforms: readonly Platform[];
+  /** A platform's own test vectors; undefined where its credentials are no JWTs. */
+  readonly readPlatformVectors: (platform: string) => Promise<unknown>;
   readonly createSuppose: (context: Pick<PolicyContext, 'issuer' | 'trustDomain'>) => Suppose;
   /** Serves until it is told to stop; resolves with the exit code. */
   readonly serve: () => Promise<number>;
@@ -34,4 +37,6 @@ export interface CliDependencies extends Surroundings {
     window: { readonly since: number | undefined; readonly until: number | undefined },
     publicKeys: readonly PublicJwk[],
   ) => Promise<AuditVerdict>;
+  /** Looks at what a server in this environment would depend on. */
+  readonly examine: () => Promise<readonly CheckResult[]>;
 }

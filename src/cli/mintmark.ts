@@ -26,11 +26,20 @@ const dependencies: CliDependencies = {
   readPolicyTestsPath,
   writeTextFile: (path, content) => writeFile(path, content),
   platforms,
+  readPlatformVectors: async (platform) => {
+    const url = new URL(`../credentials/platforms/${platform}/vectors.json`, import.meta.url);
+    const content = await readFile(url, 'utf8').catch(() => undefined);
+    return content === undefined ? undefined : JSON.parse(content);
+  },
   createSuppose,
   // The server's own imports take a while, and the other commands do not need them.
   serve: async () => {
     const { serve } = await import('../main.ts');
     return serve(process.env);
+  },
+  examine: async () => {
+    const { examine } = await import('../doctor.ts');
+    return examine(process.env, wallClock);
   },
   migrate: async () => {
     const [{ openLogger }, { readConfig }, { migrateStores }] = await Promise.all([

@@ -4,7 +4,9 @@ import { type ApplyOptions, apply, type DiffOptions, diff } from './commands/app
 import { type AuditEventsOptions, auditEvents } from './commands/audit-events.ts';
 import { type AuditVerifyOptions, auditVerify } from './commands/audit-verify.ts';
 import { type CheckIssuerOptions, checkIssuer } from './commands/check-issuer.ts';
+import { doctor } from './commands/doctor.ts';
 import { type ExplainOptions, explain } from './commands/explain.ts';
+import { type InitOptions, init } from './commands/init.ts';
 import { keysList, keysRevoke, keysRotate, type RotateOptions, type TurnOptions } from './commands/keys.ts';
 import type { LoginOptions } from './commands/login.ts';
 import { migrate } from './commands/migrate.ts';
@@ -69,6 +71,10 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
   command('migrate', "Bring the database's schema up to date.").action(async (_options, self: Command) =>
     finish(await migrate(dependencies, self.optsWithGlobals())),
   );
+  command(
+    'doctor',
+    'Examine what a server in this environment depends on; exit code 1 where something is wrong.',
+  ).action(async (_options, self: Command) => finish(await doctor(dependencies, self.optsWithGlobals())));
   command('apply', "Create and replace documents of the server's policy, whole.")
     .requiredOption(...file)
     .option(...set)
@@ -91,6 +97,25 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
     '--trust-domain <name>',
     "the trust domain (default: MINTMARK_TRUST_DOMAIN, or the issuer's host)",
   ] as const;
+  command('init', 'Write a first policy for a platform, then validate and test it; overwrites nothing.')
+    .requiredOption('--platform <name>', 'the platform whose workloads are to get tokens')
+    .option('-f, --file <path>', 'the file to write', 'policy.yaml')
+    .option('--token <path>', 'a sample token, whose ids are filled in; - reads standard input')
+    .option('--name <name>', 'the name of the Issuer document (default: that of the platform)')
+    .option('--audience <audience>', 'the service that tokens are for', 'https://service.example')
+    .option('--scope <scope>', 'what the workload may do there', 'read')
+    .option('--jwks <path>', 'the JWK set of customer-key')
+    .option('--region-certificate <region=path>', 'the certificate of aws-instance-identity')
+    .option(...issuer)
+    .option(...trustDomain)
+    .action(async (_options, self: Command) =>
+      finish(
+        await init(dependencies, self.optsWithGlobals<InitOptions>(), [
+          (files) => validate(dependencies, files),
+          (files) => test(dependencies, { ...files, report: [] }),
+        ]),
+      ),
+    );
   command('validate', 'Check policy files as the server would, without one.')
     .requiredOption(...file)
     .option(...issuer)
