@@ -4,20 +4,20 @@ import type { Config } from './config.ts';
 import { grantedAdminScopes, isAdminLeft } from './core/policy/admin-grants.ts';
 import { adminAudience } from './core/policy/admin-resource.ts';
 import type { PolicyBook } from './core/policy/book.ts';
-import type { VerifyOwnToken } from './core/ports.ts';
 import type { Secret } from './core/secret.ts';
+import type { VerifyShownToken } from './core/token-binding.ts';
 import { type Authenticate, createAuthenticate } from './http/admin/admin-caller.ts';
 
 export interface AdminParts {
   readonly config: Pick<Config, 'issuer' | 'trustDomain'>;
   readonly bootstrapToken: Secret<string> | undefined;
   readonly policyBook: PolicyBook;
-  readonly verifyOwnToken: VerifyOwnToken;
+  readonly verifyShownToken: VerifyShownToken;
 }
 
 /** The gate's own part. Warns where it lets nobody in who could change the policy: the exchange still serves, so that is no reason not to start. */
 export function openAdmins(
-  { config, bootstrapToken, policyBook, verifyOwnToken }: AdminParts,
+  { config, bootstrapToken, policyBook, verifyShownToken }: AdminParts,
   logger: FastifyBaseLogger,
 ): Authenticate {
   const { issuer, trustDomain } = config;
@@ -28,7 +28,7 @@ export function openAdmins(
   }
   return createAuthenticate({
     bootstrapToken,
-    verifyOwnToken,
+    verifyShownToken,
     audience: adminAudience(issuer),
     scopesOf: (spiffeId, nowMillis) =>
       grantedAdminScopes(policyBook.current(), spiffeId, trustDomain, nowMillis),

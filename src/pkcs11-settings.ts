@@ -33,15 +33,13 @@ export function readPkcs11Settings(
     return undefined;
   }
   const before = problems.length;
-  if (!isAbsolute(module)) {
-    problems.push('MINTMARK_PKCS11_MODULE: is not the absolute path of a library');
-  }
+  if (isAbsolute(module)) requireReadable('MINTMARK_PKCS11_MODULE', module, problems);
+  else problems.push('MINTMARK_PKCS11_MODULE: is not the absolute path of a library');
   if (Buffer.byteLength(tokenLabel) > maxLabelBytes) {
     problems.push(
       `MINTMARK_PKCS11_TOKEN_LABEL: is longer than the ${maxLabelBytes} bytes of a token's label`,
     );
   }
-  requireReadable('MINTMARK_PKCS11_MODULE', module, problems);
   requireReadable('MINTMARK_PKCS11_PIN_FILE', pinFile, problems);
   return problems.length > before
     ? undefined

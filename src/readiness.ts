@@ -1,10 +1,11 @@
-/** What this replica cannot do without, and what it bears: an exchange needs neither store while the audit has its spool. */
+/** What a replica cannot do without, and what it bears. */
+
 import type { SqlStores } from './adapters/postgres/open.ts';
 import type { RedisStores } from './adapters/redis/open.ts';
 import type { Spool } from './adapters/spool/open.ts';
 import type { ReadinessCheck } from './http/dependencies.ts';
 
-/** Their names are those of `/readyz`. */
+/** What this replica cannot do without, and what it bears: an exchange needs neither store while the audit has its spool. */
 export function readinessOf(
   stores: SqlStores,
   redis: RedisStores | undefined,

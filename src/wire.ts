@@ -4,15 +4,12 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import packageDescription from '../package.json' with { type: 'json' };
 import { openFileKeyCache } from './adapters/data-dir/key-cache.ts';
 import { openDataDir } from './adapters/data-dir/open.ts';
-import { memoryRateCounter } from './adapters/memory/rate-counter.ts';
 import { memoryTokenCache } from './adapters/memory/token-cache.ts';
 import { openMetrics } from './adapters/metrics/open.ts';
-import { openCallPlatform } from './adapters/net/call-platform.ts';
 import { openFetchDocument } from './adapters/net/fetch-document.ts';
 import { proxyMatcher } from './adapters/net/trusted-proxies.ts';
 import { readPolicyText } from './adapters/policy-source/read-text.ts';
 import { writePolicyText } from './adapters/policy-source/write-text.ts';
-import { readTokenFile } from './adapters/token-file/read.ts';
 import { openWorkloadApi } from './adapters/workload-api/open.ts';
 import { openAdmins } from './admins.ts';
 import type { Config } from './config.ts';
@@ -28,27 +25,25 @@ import { createPolicyBook } from './core/policy/book.ts';
 import { createPinnedKeysAlarm } from './core/policy/pinned-keys-alarm.ts';
 import { describeProblem } from './core/policy/refused.ts';
 import type { Clock } from './core/ports.ts';
-import { createRefusalCap } from './core/refusal-cap.ts';
 import { replayAttempts } from './core/replay.ts';
 import { createRevoke } from './core/revoke.ts';
 import { type BundleRoots, refreshHintSeconds, spiffeBundle } from './core/spiffe-bundle.ts';
+import { createVerifyShownToken } from './core/token-binding.ts';
 import { createCheckIssuer } from './credentials/check-issuer.ts';
 import { createCheckUnsavedIssuer } from './credentials/check-unsaved-issuer.ts';
-import { createVerifyDpop } from './credentials/dpop.ts';
 import { openKeySets } from './credentials/jwks.ts';
 import { openLastGoods } from './credentials/last-good.ts';
-import { createVerifyOwnToken } from './credentials/own-token.ts';
 import { platforms } from './credentials/platforms/index.ts';
 import { checkPushedKeys } from './credentials/pushed-keys.ts';
-import { createVerifySubject } from './credentials/subject-token.ts';
 import { createSuppose } from './credentials/suppose.ts';
-import { createVerifier } from './credentials/verify.ts';
 import { createVerifyWithoutCalls } from './credentials/verify-without-calls.ts';
 import { drainBeforeClose } from './drain.ts';
 import { buildApp } from './http/app.ts';
+import { presentedChain } from './http/forwarded-certificate.ts';
 import { serverTlsOptions } from './http/server-tls.ts';
 import { applyPolicyFile } from './policy-file.ts';
 import { readinessOf } from './readiness.ts';
+import { openRefusalCaps } from './refusal-caps.ts';
 import { openRevocations } from './revocations.ts';
 import { openSigningKeys } from './signing-keys.ts';
 import { openSpiffeEndpoint } from './spiffe-endpoint.ts';
@@ -61,14 +56,13 @@ import {
   openStores,
 } from './stores.ts';
 import { renewTls } from './tls-files.ts';
+import { openVerifiers } from './verifiers.ts';
 
 const policyPollMillis = 1_000;
 const tlsPollMillis = 30_000;
 const keyRefreshMillis = 1_000;
 const keyAgeMillis = 3_600_000;
 /** Refusals of unverified credentials that one address may have recorded a minute. */
-const refusalLimit = 120;
-const refusalWindowSeconds = 60;
 
 export interface House {
   readonly app: FastifyInstance;
@@ -188,43 +182,29 @@ async function assemble(
   const lookAtKeyAges = async () => warnOfOldKeys(policyBook.current());
   closers.push(every(keyAgeMillis, lookAtKeyAges, logger, 'the ages of keys could not be looked at'));
 
-  const localCounter = memoryRateCounter(clock);
-  const refusalCap = createRefusalCap({
-    shared: redis?.rateCounter ?? localCounter,
-    local: localCounter,
-    limit: refusalLimit,
-    windowSeconds: refusalWindowSeconds,
-  });
-  // In this process alone: a proxy's refusals cost no round trip, and none of the exchanges from its address.
-  const proxyCounter = memoryRateCounter(clock);
-  const forwardAuthCap = createRefusalCap({
-    shared: proxyCounter,
-    local: proxyCounter,
-    limit: refusalLimit,
-    windowSeconds: refusalWindowSeconds,
-  });
-  const verifierOptions = {
-    keySets,
-    issuer: config.issuer,
-    trustDomain: config.trustDomain,
-    platforms,
-    callPlatform: openCallPlatform(),
-    readTokenFile,
-  };
-  const verify = createVerifier(verifierOptions);
+  const { refusalCap, forwardAuthCap } = openRefusalCaps(clock, redis);
   const replayGuard = redis?.replayGuard ?? stores.replayGuard;
-  const verifyOwnToken = createVerifyOwnToken({ issuer: config.issuer, keyRing, revocations });
+  const { options: verifierOptions, ...verifiers } = openVerifiers({
+    config,
+    keySets,
+    keyRing,
+    keyEncryptionKey,
+    revocations,
+    replayGuard,
+  });
+  const { verify, verifyOwnToken, verifySubject, verifyDpop, dpopNonces } = verifiers;
   const forwardAuth = createForwardAuth({
     verify,
     revocations,
     verifyOwnToken,
-    verifyDpop: createVerifyDpop({ replayGuard }),
+    verifyDpop: verifiers.verifyProxiedDpop,
   });
   const metrics = openMetrics({
     clock,
     policyRevision: () => policyBook.current().revision,
     signingKeys: () => keyRing.list(),
     keySources: () => keySets.status(),
+    revocationsReadAt: revocations.readAt,
     spool: spool?.status,
   });
   const parts = {
@@ -234,6 +214,7 @@ async function assemble(
     verify,
     verifyOwnToken,
     revocations,
+    verifyDpop,
     replayGuard,
     keyRing,
     audit,
@@ -241,7 +222,7 @@ async function assemble(
   };
   const exchange = createExchange({
     ...parts,
-    verifySubject: createVerifySubject(parts),
+    verifySubject,
     mintOrReuse: createMintOrReuse({
       keyEncryptionKey,
       caches: [memoryTokenCache(clock), ...(redis ? [redis.tokenCache] : [])],
@@ -249,9 +230,10 @@ async function assemble(
     }),
     svidKeyRing,
   });
-  const authenticate = openAdmins({ config, bootstrapToken, policyBook, verifyOwnToken }, logger);
+  const verifyShownToken = createVerifyShownToken(verifyOwnToken, verifyDpop);
+  const authenticate = openAdmins({ config, bootstrapToken, policyBook, verifyShownToken }, logger);
   const revoke = createRevoke({ ...parts, authenticateAdmin: authenticate });
-  const introspect = createIntrospect({ ...parts, count: metrics.countIntrospection });
+  const introspect = createIntrospect({ ...parts, verifyShownToken, count: metrics.countIntrospection });
 
   const bundleWith = (roots?: BundleRoots) =>
     spiffeBundle(svidKeyRing, refreshHintSeconds(config.keyLife), roots);
@@ -261,17 +243,19 @@ async function assemble(
     (await openSpiffeEndpoint({ endpoint, trustDomain, bundleWith, pollMillis: tlsPollMillis, logger }));
   if (spiffeEndpoint) closers.push(spiffeEndpoint.close);
 
+  const settings = {
+    issuer: config.issuer,
+    trustedProxies: config.trustedProxies,
+    isTrustedProxy: proxyMatcher(config.trustedProxies),
+    certificateHeader: config.certificateHeader,
+    tls: config.tls,
+    version: packageDescription.version,
+  };
   let isDraining = false;
   const app = await buildApp(
     {
-      settings: {
-        issuer: config.issuer,
-        trustedProxies: config.trustedProxies,
-        isTrustedProxy: proxyMatcher(config.trustedProxies),
-        certificateHeader: config.certificateHeader,
-        tls: config.tls,
-        version: packageDescription.version,
-      },
+      settings,
+      presentedCertificate: (request) => presentedChain(request, settings)?.[0],
       clock,
       exchange: metrics.measure(exchange),
       revoke,
@@ -281,6 +265,7 @@ async function assemble(
       checkIssuer: createCheckIssuer(verify, verifierOptions),
       checkUnsavedIssuer: createCheckUnsavedIssuer({ fetchDocument, clock }, verifierOptions),
       verify,
+      dpopNonce: dpopNonces.issue,
       checkPushedKeys,
       replayAttempts,
       explain: createExplain(createVerifyWithoutCalls(verifierOptions), createSuppose(config), revocations),

@@ -58,7 +58,7 @@ const layers: readonly {
     name: 'cli',
     owns: /^cli\/(?!mintmark\.ts$)/,
     mayImport: /^(client|core|cli)\//,
-    packages: /^(commander|oauth4webapi|zod|yaml)$/,
+    packages: /^(commander|jose|oauth4webapi|zod|yaml)$/,
     nodeModules: /./,
   },
 ];

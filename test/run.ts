@@ -10,6 +10,10 @@ const backends = [
   { name: 'nginx', program: 'nginx', debianPackage: 'nginx-light' },
   { name: 'openssl', program: 'openssl', debianPackage: 'openssl' },
   { name: 'curl', program: 'curl', debianPackage: 'curl' },
+  { name: 'postgresql', program: 'pg_ctlcluster', debianPackage: 'postgresql' }, // pg_dump, and a server that it can dump
+  { name: 'go', program: 'go', debianPackage: 'golang-go' },
+  { name: 'promtool', program: 'promtool', debianPackage: 'prometheus' },
+  { name: 'systemd', program: 'systemd-analyze', debianPackage: 'systemd' },
   {
     name: 'apache',
     program: '/usr/lib/apache2/modules/mod_oauth2.so', // brings httpd itself, and no service that would start

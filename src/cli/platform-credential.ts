@@ -5,27 +5,52 @@ import { NoCredential } from '../client/platform.ts';
 import { paths } from '../core/discovery.ts';
 import { send } from './admin-client.ts';
 import type { CliDependencies } from './dependencies.ts';
-import { CommandFailure } from './exit.ts';
+import { CommandFailure, usageFailure } from './exit.ts';
 import { plain } from './paint.ts';
+import { readCredential } from './read-credential.ts';
 import { readServerUrl } from './server.ts';
+import type { PlatformCredential } from './token-request.ts';
 
-export interface PlatformCredentialOptions {
+interface PlatformCredentialOptions {
   /** A platform's name, or `auto`. */
   readonly platform: string;
   readonly platformAudience?: string;
   readonly verbose?: boolean;
 }
 
-export interface PlatformCredential {
-  readonly credential: string;
-  /** Where only a token exchange takes it. */
-  readonly subjectTokenType: string | undefined;
+/** Where a command gets its credential from: a file, or a platform. */
+export interface CredentialOptions {
+  /** A path, or `-` for standard input. This or `platform`. */
+  readonly credentialFile?: string | undefined;
+  readonly platform?: string | undefined;
+  readonly platformAudience?: string | undefined;
+  readonly verbose?: boolean | undefined;
 }
 
 const metadataSchema = z.object({ issuer: z.string() });
 
+/** Throws `CommandFailure` unless exactly one source is named and it gives a credential. */
+export async function obtainCredential(
+  dependencies: CliDependencies,
+  options: CredentialOptions,
+): Promise<PlatformCredential> {
+  const { credentialFile, platform, platformAudience, verbose } = options;
+  if (platform !== undefined && credentialFile === undefined) {
+    return platformCredential(dependencies, {
+      platform,
+      ...(platformAudience === undefined ? {} : { platformAudience }),
+      ...(verbose === undefined ? {} : { verbose }),
+    });
+  }
+  if (platform === undefined && credentialFile !== undefined) {
+    const credential = await readCredential(dependencies, credentialFile);
+    return { credential, subjectTokenType: undefined };
+  }
+  throw usageFailure('give one of --platform and --credential-file');
+}
+
 /** Throws `CommandFailure` where there is no platform, it gives nothing, or the server is not who it says. */
-export async function platformCredential(
+async function platformCredential(
   dependencies: CliDependencies,
   { platform: name, platformAudience, verbose }: PlatformCredentialOptions,
 ): Promise<PlatformCredential> {

@@ -42,6 +42,7 @@ export const eventSchema = z.object({
   jti: text,
   reused: z.boolean().optional(),
   token_expires_at: text,
+  cnf: z.record(z.string(), z.string()).optional(),
   actor: text,
   summary: text,
 });
@@ -82,6 +83,7 @@ function exchangeRows(event: ShownEvent): readonly Row[] {
     ['asked for', askedFor(event)],
     ['given', given(event)],
     ['grants', event.grants?.join(', ')],
+    ['bound to', event.cnf && Object.entries(event.cnf).flat().join(' ')],
     ...reasonRows(event),
     ...originRows(event),
   ];

@@ -8,6 +8,7 @@ import { keysList, keysRevoke, keysRotate, type RotateOptions, type TurnOptions 
 import type { LoginOptions } from './commands/login.ts';
 import { migrate } from './commands/migrate.ts';
 import { policyRevisions, policyRollback } from './commands/policy.ts';
+import type { ProbeOptions } from './commands/probe.ts';
 import {
   type RevocationsListOptions,
   type RevokeOptions,
@@ -116,6 +117,7 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
     .option('--audience <audience>', 'the one target (default: the one that the grants name)')
     .option('--scope <scopes>', 'scopes, divided by spaces (default: those that the grants name)')
     .option('--token-format <format>', 'access_token or jwt-svid (default: access_token)')
+    .option('--proof <kind>', 'what is shown besides to bind the token to: dpop or mtls')
     .option('--credential-file <path>', 'a credential; - reads standard input')
     .option('--lane <lane>', 'how it would come in: client_assertion, assertion, subject_token or bearer')
     .option('--issuer <name>', 'in place of a credential: the Issuer document of --claims')
@@ -238,6 +240,23 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
     .action(async (_options, self: Command) =>
       finish(await token(dependencies, self.optsWithGlobals<TokenOptions>())),
     );
+  command(
+    'probe',
+    'Ask a live deployment for what it must give and must refuse; exit code 1 where it differs.',
+  )
+    .option('--config <path>', 'YAML: several exchanges, and limits')
+    .option('--audience <audience>', 'of the exchange that must succeed')
+    .option('--scope <scopes>', 'its scopes, divided by spaces')
+    .option('--credential-file <path>', 'where its platform token is')
+    .option('--platform <name>', 'ask the platform that this runs on instead; auto finds out which it is')
+    .option('--platform-audience <audience>', "whom that credential is for (default: the server's issuer)")
+    .option('--expect <claim=value>', 'what the token must say; may be repeated', append, [])
+    .option('--metrics <path>', 'also write Prometheus metrics for a textfile collector')
+    .option('--interval <seconds>', 'again and again, so long apart')
+    .action(async (_options, self: Command) => {
+      const { probe } = await import('./commands/probe.ts'); // the other commands need none of its libraries
+      finish(await probe(dependencies, self.optsWithGlobals<ProbeOptions>()));
+    });
   command('login', "Sign in through the company's OpenID provider, for the other commands.")
     .requiredOption('--provider <url>', "the provider's issuer, which an Issuer document names")
     .requiredOption('--client-id <id>', 'a public client there, with http://127.0.0.1/callback on any port')

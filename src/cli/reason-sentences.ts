@@ -109,6 +109,9 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'policy.foreign_trust_domain':
     'a JWT-SVID was asked for by a workload of another trust domain, which must be given it there',
   'policy.scope_not_permitted': 'a scope was asked for that no grant permits',
+  'policy.dpop_required': 'the Resource document demands a DPoP proof (proof: dpop), and none was sent',
+  'policy.certificate_required':
+    'the Resource document demands a client certificate (proof: mtls), and none in force was shown, or a DPoP proof besides',
   'policy.claims_conflict':
     'the grants that apply give one claim different values, or copy one that is ambiguous',
   'policy.claims_too_large': 'the claims that the grants add are larger than a token may carry',
@@ -133,6 +136,7 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
   'token.missing': 'no access token was sent',
   'dpop.request_unknown':
     'no trusted proxy says for which method and URL the proof must be, or it says two things: see docs/forward-auth.md',
+  'dpop.proof_missing': 'the token came as a DPoP token, without a DPoP proof',
   'dpop.malformed': 'the DPoP proof cannot be read as a signed JWT, is too long, or came more than once',
   'dpop.type_mismatch': 'the DPoP proof’s header says that it is a token of another kind',
   'dpop.algorithm_refused': 'the DPoP proof is signed with an algorithm that is not allowed for its key',

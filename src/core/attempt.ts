@@ -39,6 +39,7 @@ export function noteRequest(event: AuditEvent, request: TokenRequest): void {
   if (request.audience !== undefined) event.audience = clip(request.audience, maxAudienceLength + 1);
   if (request.scopes !== undefined) event.requestedScopes = request.scopes;
   if (request.requestedFormat !== undefined) event.requestedFormat = request.requestedFormat;
+  if (request.proof !== undefined) event.proof = request.proof.kind;
   if (request.additionalClaims !== undefined) event.requestedClaims = Object.keys(request.additionalClaims);
 }
 
@@ -79,6 +80,7 @@ export function noteToken(event: AuditEvent, token: MintedToken): void {
   event.tokenHash = hashOf(token.accessToken.reveal());
   event.tokenExpiresAt = token.expiresAt;
   if (token.isReused) event.reused = true;
+  if (token.confirmation !== undefined) event.cnf = token.confirmation;
 }
 
 export function noteRefusal(event: AuditEvent, refusal: OAuthError): void {

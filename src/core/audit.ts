@@ -1,6 +1,8 @@
 /** The record of one attempt: who asked for what, what was decided and why. Never holds a token. */
 import type { Lane } from './error.ts';
 import type { JsonObject } from './json.ts';
+import type { Confirmation } from './own-token.ts';
+import type { ProofKind } from './request-proof.ts';
 import type { TokenFormat } from './token-format.ts';
 
 /** One thing that was looked at on the way to a decision. */
@@ -45,6 +47,8 @@ export interface AuditEvent {
   requestedFormat?: TokenFormat;
   /** The names of the claims that the caller asked for, never their values. */
   requestedClaims?: readonly string[];
+  /** What the caller showed that the token could be bound to. */
+  proof?: ProofKind;
   scopes?: readonly string[];
   grants?: readonly string[];
   reason?: string;
@@ -60,6 +64,8 @@ export interface AuditEvent {
   kid?: string;
   /** Present where the token was minted for an earlier exchange. */
   reused?: true;
+  /** What the token is bound to: a thumbprint, by its kind. */
+  cnf?: Confirmation;
   /** Who acted: an administrator, or in an exchange whom the actor token proved; and what an administrator changed. */
   actor?: string;
   summary?: string;

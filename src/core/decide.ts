@@ -4,6 +4,7 @@ import type { Check } from './audit.ts';
 import {
   checkIssuerMode,
   checkLifetime,
+  checkProof,
   checkResource,
   checkScopes,
   explainNoGrant,
@@ -26,6 +27,7 @@ import type { IdentityFields } from './identity.ts';
 import type { JsonObject } from './json.ts';
 import { issuerNameOf } from './match.ts';
 import type { Grant, PolicySnapshot, Resource } from './policy/snapshot.ts';
+import { bindingFor, type ProofShown } from './request-proof.ts';
 import type { SpiffeId } from './spiffe-id.ts';
 import type { TokenFormat } from './token-format.ts';
 
@@ -38,6 +40,7 @@ export interface AskedFor {
   readonly delegation?: Delegation | undefined;
   /** undefined asks for an access token. */
   readonly requestedFormat?: TokenFormat | undefined;
+  readonly proof?: ProofShown | undefined;
 }
 
 export type Decision =
@@ -135,13 +138,24 @@ function decideAsInForce(
     return refused('policy.scope_beyond_subject', [...trace, scopeCheck, inheritedCheck]);
   }
 
+  // Asked after the grants, so that what a resource demands is told to nobody whom it is not for.
+  const proofCheck = checkProof(resource, request.proof, nowMillis);
+  if (proofCheck?.ok === false) {
+    const why = resource.proof === 'dpop' ? 'policy.dpop_required' : 'policy.certificate_required';
+    return refused(why, [...trace, scopeCheck, proofCheck]);
+  }
+
   const grants =
     scopes.length === 0
       ? matching
       : matching.filter((grant) => scopes.some((scope) => grant.scopes.has(scope)));
   const acting = actingFor(identity, delegation, grants);
   if (!acting.ok) return refused(acting.reason, [...trace, scopeCheck, acting.check]);
-  const endsAt = earliestEnd(identity, delegation);
+  const isCertificateBound = bindingFor(request.proof, identity, resource) === 'mtls';
+  const endsAt = Math.min(
+    earliestEnd(identity, delegation),
+    (isCertificateBound ? request.proof?.endsAt : undefined) ?? Infinity,
+  );
   const credentialSeconds = Math.floor(endsAt - nowMillis / 1000);
   const lifetimeSeconds = grants.reduce(
     (least, grant) => Math.min(least, secondsOf(grant, nowMillis)),
@@ -149,7 +163,7 @@ function decideAsInForce(
   );
   // Asked this way round so that a time that is not a number refuses too.
   const isLongEnough = lifetimeSeconds >= 1;
-  const actingChecks = [inheritedCheck, acting.check].filter((check) => check !== undefined);
+  const actingChecks = [inheritedCheck, proofCheck, acting.check].filter((check) => check !== undefined);
   const checks = [
     ...trace,
     scopeCheck,

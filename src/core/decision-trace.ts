@@ -8,6 +8,7 @@ import type { IdentityFields } from './identity.ts';
 import type { JsonObject } from './json.ts';
 import { issuerNameOf, matchesSubject } from './match.ts';
 import type { Grant, PolicySnapshot, Resource, Subject } from './policy/snapshot.ts';
+import type { ProofShown } from './request-proof.ts';
 
 const maxGrantChecks = 24;
 const maxScopeChecks = 8;
@@ -183,6 +184,23 @@ export function checkScopes(asked: readonly string[], permitted: ReadonlySet<str
     ok: missing.length === 0,
     expected: clip(`among: ${[...permitted].sort().join(' ')}`),
     actual: clip(missing.length === 0 ? asked.join(' ') : `not permitted: ${missing.join(' ')}`),
+  };
+}
+
+/** Undefined where the resource takes any token. A certificate that is over cannot be shown again where the token goes. */
+export function checkProof(
+  { proof: expected }: Resource,
+  shown: ProofShown | undefined,
+  nowMillis: number,
+): Check | undefined {
+  if (expected === 'none') return undefined;
+  const isOver = shown?.endsAt !== undefined && shown.endsAt * 1000 - nowMillis < 1000;
+  const actual = shown?.kind ?? 'none';
+  return {
+    check: 'proof',
+    ok: actual === expected && !isOver,
+    expected,
+    actual: isOver ? `${actual}, with a certificate that is over` : actual,
   };
 }
 

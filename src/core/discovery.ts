@@ -39,6 +39,8 @@ export function authorizationServerMetadata(issuer: string, takesCertificates = 
     // draft-ietf-oauth-spiffe-client-auth §4 for spiffe_jwt and spiffe_x509; a platform token is an RFC 7523 assertion.
     token_endpoint_auth_methods_supported: [...clientMethods, 'none'],
     token_endpoint_auth_signing_alg_values_supported: signingAlgorithms,
+    dpop_signing_alg_values_supported: signingAlgorithms, // RFC 9449 §5.1
+    ...(takesCertificates ? { tls_client_certificate_bound_access_tokens: true } : {}), // RFC 8705 §3.3
     revocation_endpoint: `${issuer}${paths.revoke}`,
     revocation_endpoint_auth_methods_supported: clientMethods,
     revocation_endpoint_auth_signing_alg_values_supported: signingAlgorithms,

@@ -168,6 +168,15 @@ export const reasons = {
   'policy.token_format_not_permitted': { code: 'invalid_request', sentence: formatSentence },
   'policy.svid_for_another': { code: 'invalid_request', sentence: formatSentence },
   'policy.foreign_trust_domain': { code: 'invalid_request', sentence: formatSentence },
+  'policy.dpop_required': {
+    code: 'invalid_dpop_proof',
+    sentence: 'The target takes only tokens that are bound to a key: send a DPoP proof.',
+  },
+  'policy.certificate_required': {
+    code: 'invalid_request',
+    sentence:
+      'The target takes only tokens that are bound to a client certificate: show one, and no DPoP proof.',
+  },
   // What the policy adds is the policy's fault, not the caller's.
   'policy.claims_conflict': { code: 'server_error' },
   'policy.claims_too_large': { code: 'server_error' },
@@ -187,6 +196,7 @@ export const reasons = {
   'token.binding_missing': { code: 'invalid_token' },
   'token.binding_mismatch': { code: 'invalid_token' },
   'dpop.request_unknown': { code: 'invalid_dpop_proof' },
+  'dpop.proof_missing': { code: 'invalid_dpop_proof' },
   'dpop.malformed': { code: 'invalid_dpop_proof' },
   'dpop.type_mismatch': { code: 'invalid_dpop_proof' },
   'dpop.algorithm_refused': { code: 'invalid_dpop_proof' },

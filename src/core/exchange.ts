@@ -16,14 +16,16 @@ import type { Identity } from './identity.ts';
 import { draftJwtSvid } from './jwt-svid.ts';
 import type { MintOrReuse } from './mint-or-reuse.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
-import type { AuditSink, Clock, KeyRing, ReplayGuard, Revocations } from './ports.ts';
+import type { AuditSink, Clock, KeyRing, ReplayGuard, Revocations, VerifyDpop } from './ports.ts';
 import type { RefusalCap } from './refusal-cap.ts';
+import { proveRequest } from './request-proof.ts';
 import { draftAccessToken, type MintedToken } from './token.ts';
 
 export interface ExchangeParts extends CallerParts {
   readonly clock: Clock;
   readonly policy: () => PolicySnapshot;
   readonly revocations: Pick<Revocations, 'refusesNew'>;
+  readonly verifyDpop: VerifyDpop;
   readonly replayGuard: ReplayGuard;
   readonly keyRing: KeyRing;
   readonly mintOrReuse: MintOrReuse;
@@ -59,6 +61,9 @@ export function createExchange(parts: ExchangeParts): Exchange {
       noteDelegation(event, delegation);
       refuseRevoked(parts.revocations, proofs, nowMillis);
 
+      // Before anything is used up: a client may have to prove its key again, with a nonce of ours.
+      const bind = request.proof && (await proveRequest(parts.verifyDpop, request.proof, nowMillis));
+
       // 2. First use? Only for credentials that their issuer's document makes one-time.
       await claimFirstUse(parts.replayGuard, proofs);
 
@@ -80,6 +85,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
         scopes: decision.scopes,
         lifetimeSeconds: decision.lifetimeSeconds,
         addedClaims: decision.claims,
+        confirmation: bind?.(identity, decision.resource),
         nowMillis,
       });
       const token = await parts.mintOrReuse(signer, draft, {

@@ -11,6 +11,7 @@ import type { Json } from './json.ts';
 import { suggest } from './policy/nearest-word.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
 import type { Revocations } from './ports.ts';
+import type { ProofKind } from './request-proof.ts';
 import { parseScope } from './scope.ts';
 import type { Suppose, Supposed } from './supposed.ts';
 import type { TokenFormat } from './token-format.ts';
@@ -45,6 +46,8 @@ export interface Question {
   readonly additionalClaims?: Json | undefined;
   /** undefined asks for an access token. */
   readonly tokenFormat?: TokenFormat | undefined;
+  /** What is supposed to be shown besides. */
+  readonly proof?: ProofKind | undefined;
 }
 
 /** What became of one grant, and the first thing that failed. */
@@ -121,11 +124,19 @@ export function explainSupposed(
   }
 }
 
+type Asked = Omit<AskedFor, 'proof'> & Pick<Question, 'proof'>;
+
 /** By the readers and in the order of the token endpoints. Throws as they do. */
-function readAsked({ audience, scope, additionalClaims, tokenFormat }: Omit<Question, 'given'>): AskedFor {
+function readAsked({
+  audience,
+  scope,
+  additionalClaims,
+  tokenFormat,
+  proof,
+}: Omit<Question, 'given'>): Asked {
   const scopes = parseScope(scope);
   const claims = additionalClaims === undefined ? undefined : readAdditionalClaims(additionalClaims);
-  return { audience, scopes, additionalClaims: claims, requestedFormat: tokenFormat };
+  return { audience, scopes, additionalClaims: claims, requestedFormat: tokenFormat, proof };
 }
 
 function supposeDelegation(
@@ -161,11 +172,13 @@ const maxSuggestions = 200;
 
 function explainDecision(
   identity: IdentityFields,
-  asked: AskedFor,
+  { proof, ...asked }: Asked,
   policy: PolicySnapshot,
   nowMillis: number,
 ): Explanation {
-  const decision = decide(identity, asked, policy, nowMillis);
+  // Who authenticates with a certificate has shown it.
+  const kind = proof ?? (identity.credentialKind === 'x509-svid' ? 'mtls' : undefined);
+  const decision = decide(identity, { ...asked, proof: kind && { kind } }, policy, nowMillis);
   const detail = detailOf(decision, asked.audience, policy);
   return {
     outcome: decision.permit ? 'permitted' : 'refused',

@@ -58,6 +58,7 @@ export function createForwardAuth(parts: ForwardAuthParts): ForwardAuth {
     if (request.token !== undefined) {
       const token = await verifyOwnToken(request.token.value.reveal(), nowMillis);
       requireAudience(token, resource);
+      requireDemandedProof(token, resource);
       requireBinding(token, await showBinding(token, request, request.token, nowMillis));
       requireScopes(token, request.scopes);
       return passportOf(token, resource);
@@ -96,7 +97,8 @@ export function createForwardAuth(parts: ForwardAuthParts): ForwardAuth {
     });
     const revokedBy = revocations.refusesNew(identity, nowMillis);
     if (revokedBy !== undefined) refuse('policy.identity_revoked', `revoked by ${revokedBy}`);
-    const decision = decide(identity, { audience: resource.audience, scopes }, policy, nowMillis);
+    const proof = { kind: 'mtls', endsAt: identity.expiresAt } as const;
+    const decision = decide(identity, { audience: resource.audience, scopes, proof }, policy, nowMillis);
     if (!decision.permit) return refuse(decision.reason);
     return {
       spiffeId: identity.spiffeId,
@@ -113,6 +115,15 @@ export function createForwardAuth(parts: ForwardAuthParts): ForwardAuth {
 function requireAudience({ audiences }: OwnToken, { audience }: Resource): void {
   if (audiences.includes(audience)) return;
   refuse('token.audience_mismatch', `aud: expected ${audience}, actual ${clip(audiences.join(' '), 256)}`);
+}
+
+/** A token of an earlier policy may be bound to nothing. */
+function requireDemandedProof({ confirmation }: OwnToken, { proof }: Resource): void {
+  if (proof === 'none') return;
+  const member = proof === 'dpop' ? 'jkt' : 'x5t#S256';
+  if (confirmation === undefined || !(member in confirmation)) {
+    refuse('token.binding_missing', `the resource demands proof: ${proof}`);
+  }
 }
 
 function requireScopes({ scopes }: OwnToken, needed: readonly string[]): void {

@@ -11,12 +11,11 @@ import type { AuditSink, Clock, KeyRing, VerifyOwnToken } from './ports.ts';
 import type { RefusalCap } from './refusal-cap.ts';
 import type { Secret } from './secret.ts';
 import { signJwt } from './token.ts';
-import { requireBinding, type ShownBinding } from './token-binding.ts';
+import type { ShownToken, VerifyShownToken } from './token-binding.ts';
 
 export interface IntrospectRequest {
   /** The caller's own token, and what it showed with it. */
-  readonly bearer: Secret<string>;
-  readonly shown: ShownBinding;
+  readonly shown: ShownToken;
   readonly token: Secret<string>;
   /** Whether the answer is to be signed (RFC 9701). */
   readonly isSigned: boolean;
@@ -37,6 +36,8 @@ export interface IntrospectParts {
   readonly clock: Clock;
   readonly policy: () => PolicySnapshot;
   readonly verifyOwnToken: VerifyOwnToken;
+  /** The same for the caller's own token, with what it is bound to. */
+  readonly verifyShownToken: VerifyShownToken;
   readonly keyRing: Pick<KeyRing, 'signer'>;
   readonly audit: AuditSink;
   readonly refusalCap: RefusalCap;
@@ -80,15 +81,14 @@ export function createIntrospect(parts: IntrospectParts): Introspect {
 }
 
 async function proveCaller(
-  { issuer, verifyOwnToken }: IntrospectParts,
-  { bearer, shown }: IntrospectRequest,
+  { issuer, verifyShownToken }: IntrospectParts,
+  { shown }: IntrospectRequest,
   event: AuditEvent,
   nowMillis: number,
 ): Promise<OwnToken> {
-  const caller = await verifyOwnToken(bearer.reveal(), nowMillis);
+  const caller = await verifyShownToken(shown, nowMillis);
   event.actor = caller.subject;
   requireSoleAudience(caller, issuer);
-  requireBinding(caller, shown);
   if (!caller.scopes.includes(introspectScope)) refuse('token.scope_missing', introspectScope);
   return caller;
 }

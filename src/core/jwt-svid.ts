@@ -29,6 +29,7 @@ export function draftJwtSvid(signer: Signer, order: SvidOrder): TokenDraft {
     expiresAt,
     lifetimeSeconds: order.lifetimeSeconds,
     scopes: [],
+    confirmation: undefined,
   } as const;
   return { header, claims, token };
 }

@@ -62,7 +62,12 @@ export function replayAttempt(
   if (identity === undefined || isCut || asksClaims || !isVouchedForAlike(identity, before, after)) {
     return { change: 'unknown' };
   }
-  const asked = { audience, scopes: event.requestedScopes, requestedFormat: event.requestedFormat };
+  const asked = {
+    audience,
+    scopes: event.requestedScopes,
+    requestedFormat: event.requestedFormat,
+    proof: event.proof && { kind: event.proof },
+  };
   const was = decideFromKept(identity, asked, before, nowMillis);
   const willBe = decideFromKept(identity, asked, after, nowMillis);
   if (was === undefined || willBe === undefined) return { change: 'unknown' };

@@ -1,6 +1,7 @@
 /** What a caller asks for, after its form, header or JSON was read; the same for every endpoint and lane. */
 import type { Credential } from './credential.ts';
 import type { JsonObject } from './json.ts';
+import type { RequestProof } from './request-proof.ts';
 import type { TokenFormat } from './token-format.ts';
 
 export interface TokenRequest {
@@ -19,6 +20,8 @@ export interface TokenRequest {
   readonly additionalClaims?: JsonObject | undefined;
   /** undefined asks for an access token. */
   readonly requestedFormat?: TokenFormat | undefined;
+  /** What the token can be bound to; undefined where nothing is shown. */
+  readonly proof?: RequestProof | undefined;
   /** Whether the answer carries `issued_token_type` (RFC 8693 §2.2.1). */
   readonly isTokenExchange: boolean;
 }

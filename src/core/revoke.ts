@@ -12,11 +12,12 @@ import type { Revocation } from './revocation.ts';
 import type { RevocationBook } from './revocation-book.ts';
 import { lastsUntil, momentAfter, tokenLastsUntil } from './revocation-life.ts';
 import type { Secret } from './secret.ts';
+import type { ShownToken } from './token-binding.ts';
 
 export interface RevokeRequest {
   /** The token of an admin, or the credential by which a client revokes tokens of its own. */
   readonly caller:
-    | { readonly bearer: Secret<string> }
+    | { readonly shown: ShownToken }
     | { readonly client: Pick<TokenRequest, 'credential' | 'clientId'> };
   readonly token: Secret<string>;
 }
@@ -35,7 +36,7 @@ export interface RevokeParts {
   readonly verifyOwnToken: VerifyOwnToken;
   /** Rejects with an `OAuthError` whose code is `invalid_token` where the token is none of an admin. */
   readonly authenticateAdmin: (
-    token: string,
+    shown: ShownToken,
     nowMillis: number,
   ) => Promise<{ readonly name: string; readonly scopes: ReadonlySet<string> }>;
   readonly replayGuard: ReplayGuard;
@@ -107,9 +108,9 @@ async function proveCaller(
   event: AuditEvent,
   nowMillis: number,
 ): Promise<Caller> {
-  if ('bearer' in caller) {
+  if ('shown' in caller) {
     event.lane = 'bearer';
-    const { name, scopes } = await parts.authenticateAdmin(caller.bearer.reveal(), nowMillis);
+    const { name, scopes } = await parts.authenticateAdmin(caller.shown, nowMillis);
     if (!scopes.has('tokens:revoke')) {
       event.actor = name;
       refuse('admin.scope_missing', 'tokens:revoke');

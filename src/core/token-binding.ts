@@ -2,6 +2,7 @@
 import { hash } from 'node:crypto';
 import { refuse } from './error.ts';
 import type { OwnToken } from './own-token.ts';
+import type { ShownProof, VerifyDpop, VerifyOwnToken } from './ports.ts';
 
 /** How a token was sent, and what came with it that was proven. */
 export interface ShownBinding {
@@ -33,4 +34,38 @@ export function requireBinding({ confirmation }: Pick<OwnToken, 'confirmation'>,
 /** `x5t#S256` of a certificate in DER (RFC 8705 §3.1). */
 export function thumbprintOf(certificate: Uint8Array): string {
   return hash('sha256', certificate, 'base64url');
+}
+
+/** A token of ours as somebody sent it to us, with all that it may need beside it. */
+export interface ShownToken {
+  readonly scheme: ShownBinding['scheme'];
+  readonly token: string;
+  readonly proof: ShownProof | undefined;
+  /** Only asked where the token is bound to one. */
+  readonly certificate: () => Uint8Array | undefined;
+}
+
+export type VerifyShownToken = (shown: ShownToken, nowMillis: number) => Promise<OwnToken>;
+
+/**
+ * For endpoints of our own: the token is ours, in force, and bound to what came with it (RFC 9449 §7.1). The token first, so
+ * that nobody without one can have a proof remembered. Rejects with `token.…` or `dpop.…`.
+ */
+export function createVerifyShownToken(
+  verifyOwnToken: VerifyOwnToken,
+  verifyDpop: VerifyDpop,
+): VerifyShownToken {
+  return async ({ scheme, token, proof, certificate }, nowMillis) => {
+    const verified = await verifyOwnToken(token, nowMillis);
+    const isCertificateBound = verified.confirmation !== undefined && 'x5t#S256' in verified.confirmation;
+    const shown = { scheme, certificate: isCertificateBound ? certificate() : undefined };
+    if (scheme === 'Bearer') {
+      requireBinding(verified, shown);
+      return verified;
+    }
+    if (proof === undefined) return refuse('dpop.proof_missing');
+    const { jkt } = await verifyDpop({ ...proof, accessToken: token }, nowMillis);
+    requireBinding(verified, { ...shown, jkt });
+    return verified;
+  };
 }

@@ -41,6 +41,7 @@ export interface MintedToken {
   readonly scopes: readonly string[];
   /** Whether it was minted for an earlier exchange. */
   readonly isReused?: boolean;
+  readonly confirmation: Confirmation | undefined;
 }
 
 /** A token that is not signed yet. */
@@ -77,6 +78,7 @@ export function draftAccessToken(signer: Signer, order: TokenOrder): TokenDraft 
     expiresAt,
     lifetimeSeconds: order.lifetimeSeconds,
     scopes: order.scopes,
+    confirmation: order.confirmation,
   } as const;
   return { header, claims, token };
 }

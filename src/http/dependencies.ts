@@ -1,4 +1,5 @@
 /** What the HTTP layer is given by `wire.ts`; routes take it as their plugin options and import no adapter. */
+import type { FastifyRequest } from 'fastify';
 import type { OAuthError } from '../core/error.ts';
 import type { Exchange } from '../core/exchange.ts';
 import type { Explain } from '../core/explain.ts';
@@ -32,6 +33,11 @@ export interface HttpSettings extends CertificateSources {
   readonly version: string;
 }
 
+/** Whether a client can show a certificate at all: in our own TLS handshake, or through a proxy's header. */
+export function takesCertificates({ tls, certificateHeader }: HttpSettings): boolean {
+  return tls !== undefined || certificateHeader !== undefined;
+}
+
 export interface ReadinessCheck {
   readonly name: string;
   /** Resolves when the dependency answers; rejects with why it does not. */
@@ -51,6 +57,10 @@ export interface HttpDependencies {
   readonly introspect: Introspect;
   readonly revocations: Pick<RevocationBook, 'revoke' | 'list'>;
   readonly verify: Verify;
+  /** The leaf of what `presentedChain` finds. */
+  readonly presentedCertificate: (request: FastifyRequest) => Uint8Array | undefined;
+  /** What proofs must hold now; a time in milliseconds. */
+  readonly dpopNonce: (nowMillis: number) => string;
   readonly checkPushedKeys: CheckPushedKeys;
   readonly explain: Explain;
   readonly replayAttempts: ReplayAttempts;

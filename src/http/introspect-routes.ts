@@ -3,30 +3,28 @@ import type { FastifyPluginAsync } from 'fastify';
 import { paths } from '../core/discovery.ts';
 import { refuse } from '../core/error.ts';
 import { Secret } from '../core/secret.ts';
-import { bearerToken } from './admin/authorize.ts';
 import type { HttpDependencies } from './dependencies.ts';
 import { formRoute, onlyValue } from './form-route.ts';
-import { presentedChain } from './forwarded-certificate.ts';
 import { sendRefusal } from './oauth-reply.ts';
 import { remoteAddressOf } from './remote-address.ts';
+import { readShownToken } from './shown-token.ts';
 
 const signedType = 'application/token-introspection+jwt';
 
 export const introspectRoutes: FastifyPluginAsync<HttpDependencies> = async (
   app,
-  { introspect, settings },
+  { clock, dpopNonce, introspect, presentedCertificate, settings },
 ) => {
   await formRoute(app, paths.introspect, async (request, reply, readForm) => {
+    if (request.headers.dpop !== undefined) reply.header('dpop-nonce', dpopNonce(clock.now()));
     try {
       const answer = await introspect({
         requestId: request.id,
         remoteAddress: remoteAddressOf(request),
         read: () => {
-          const bearer = bearerToken(request.headers.authorization) ?? refuse('token.missing');
-          const certificate = presentedChain(request, settings)?.[0];
+          const certificate = () => presentedCertificate(request);
           return {
-            bearer: new Secret(bearer),
-            shown: { scheme: 'Bearer', certificate },
+            shown: readShownToken(request, settings.issuer, certificate) ?? refuse('token.missing'),
             token: new Secret(onlyValue(readForm(), 'token')),
             isSigned: asksForSigned(request.headers.accept),
           };

@@ -61,7 +61,11 @@ const tokenSchema = z
       .string()
       .optional()
       .describe('Where the grant type is token-exchange, or the token a JWT-SVID.'),
-    token_type: z.enum(['Bearer', 'N_A']).describe('`N_A` for a JWT-SVID (RFC 8693 §2.2.1).'),
+    token_type: z
+      .enum(['Bearer', 'DPoP', 'N_A'])
+      .describe(
+        '`DPoP` where the request held a DPoP proof (RFC 9449), `N_A` for a JWT-SVID (RFC 8693 §2.2.1).',
+      ),
     expires_in: z.int().describe('Seconds.'),
     scope: z.string().optional().describe('Absent where the token has no scope.'),
   })

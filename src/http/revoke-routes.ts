@@ -4,33 +4,37 @@ import { grantTypes, paths } from '../core/discovery.ts';
 import { refuse } from '../core/error.ts';
 import type { RevokeRequest } from '../core/revoke.ts';
 import { Secret } from '../core/secret.ts';
-import { bearerToken } from './admin/authorize.ts';
 import type { HttpDependencies } from './dependencies.ts';
 import { formRoute, onlyValue } from './form-route.ts';
 import { presentedChain } from './forwarded-certificate.ts';
 import { sendRefusal } from './oauth-reply.ts';
 import { remoteAddressOf } from './remote-address.ts';
+import { readShownToken } from './shown-token.ts';
 import { readTokenForm } from './token-form.ts';
 
-export const revokeRoutes: FastifyPluginAsync<HttpDependencies> = async (app, { revoke, settings }) => {
+export const revokeRoutes: FastifyPluginAsync<HttpDependencies> = async (
+  app,
+  { clock, dpopNonce, presentedCertificate, revoke, settings },
+) => {
   /** A client shows what it shows at the token endpoint (§2.1), whose reader reads it. */
   function readCaller(request: FastifyRequest, form: URLSearchParams): RevokeRequest['caller'] {
     const { authorization } = request.headers;
-    const bearer = bearerToken(authorization);
+    const shown = readShownToken(request, settings.issuer, () => presentedCertificate(request));
     const client = new URLSearchParams({ grant_type: grantTypes.clientCredentials });
     for (const name of ['client_id', 'client_secret', 'client_assertion', 'client_assertion_type']) {
       for (const value of form.getAll(name)) client.append(name, value);
     }
-    if (bearer !== undefined) {
+    if (shown !== undefined) {
       if (client.has('client_assertion') || client.has('client_secret')) {
         refuse('request.two_client_authentications');
       }
-      return { bearer: new Secret(bearer) };
+      return { shown };
     }
     return { client: readTokenForm(client, authorization, presentedChain(request, settings)) };
   }
 
   await formRoute(app, paths.revoke, async (request, reply, readForm) => {
+    if (request.headers.dpop !== undefined) reply.header('dpop-nonce', dpopNonce(clock.now()));
     try {
       await revoke({
         requestId: request.id,

@@ -1,5 +1,7 @@
 /** Keys in a token: never to be read, never anybody else's, and destroyed when they have gone. */
+import { execFile } from 'node:child_process';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { layOut, number, readAttributes, text } from '../../src/adapters/pkcs11/attributes.ts';
 import { attribute, objectClass } from '../../src/adapters/pkcs11/constants.ts';
@@ -60,6 +62,21 @@ describe('keys in a token', () => {
         expect(await Promise.all(flags.map(async (type) => (await read(type))?.[0]))).toEqual([1, 1, 1, 0]);
         expect((await read(attribute.derive))?.[0]).toBe(0);
       });
+    });
+
+    test('the library stays loaded while nothing but its functions is in use', async () => {
+      const cryptoki = new URL('../../src/adapters/pkcs11/cryptoki.ts', import.meta.url);
+      const script = `
+        const { loadCryptoki, words } = await import(${JSON.stringify(cryptoki.href)});
+        const cryptoki = await loadCryptoki(${JSON.stringify(hsm.settings.module)});
+        for (let turns = 0; turns < 20; turns++) {
+          gc();
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        await cryptoki.call('C_Initialize', [words(6, 0, 0, 0, 0, 2)]);
+        console.log('called');`;
+      const arguments_ = ['--expose-gc', '--input-type=module', '--eval', script];
+      expect((await promisify(execFile)(process.execPath, arguments_)).stdout).toBe('called\n');
     });
 
     test('a key that was made outside is not used, though all its names are right', async () => {

@@ -1,13 +1,17 @@
 /** One story on each pair of stores, and two replicas that share them: what one knows, the other knows. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { runCli } from '../http/admin/run-cli.ts';
 import { adminToken, deploy, deployWithoutSchema, migrate } from '../support/deployment.ts';
 import { type IssuerDouble, startIssuerDouble } from '../support/issuer-double.ts';
 import { eventually } from '../support/processes.ts';
 import { type RunningServer, startServer } from '../support/server.ts';
 import {
   auditEvent,
+  functionId,
   hashOf,
   jwtSpiffeAssertion,
   lifetime,
@@ -135,6 +139,23 @@ describe.each([
     expect((await present(url, await oneTimeToken(url))).status).toBe(200);
     expect((await exchange(url, 'beta')).status).toBe(200);
   }, 60_000);
+
+  test('the prober finds nothing wrong', async () => {
+    const credentialFile = join(server.dataDir, 'platform-token');
+    writeFileSync(credentialFile, await world.platformToken(server.url));
+    const probe = [
+      'probe',
+      '--credential-file',
+      credentialFile,
+      '--audience',
+      'alpha',
+      '--expect',
+      `sub=${functionId}`,
+    ];
+    const result = await runCli(probe, { environment: { MINTMARK_URL: server.url } });
+    expect(result).toMatchObject({ exitCode: 0, err: '' });
+    expect(result.out).toContain(`✓ exchange: a token for ${functionId}\n`);
+  });
 });
 
 test('on a database that is not migrated the server refuses to start, and says what to do', async () => {

@@ -1,13 +1,11 @@
 /** Outages under load, with real processes: callers count what they got, the database counts what it recorded. */
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { adminToken, deployWithoutSchema, migrate } from '../support/deployment.ts';
+import { callers, expectAllRecorded, startLoad } from '../support/load.ts';
 import { type Postgres, startPostgres } from '../support/postgres.ts';
 import { onServer } from '../support/postgres-client.ts';
-import { eventually } from '../support/processes.ts';
 import { startRedis } from '../support/redis.ts';
-import { hashOf, jwtSpiffeAssertion, ordersId, postToken, type Story, startStory } from '../support/story.ts';
-
-const callers = 16;
+import { type Story, startStory } from '../support/story.ts';
 
 let postgres: Postgres;
 let story: Story | undefined;
@@ -29,83 +27,15 @@ async function deployHere(more: Record<string, string> = {}) {
   return { story, databaseUrl: String(environment.DATABASE_URL) };
 }
 
-interface Load {
-  readonly issued: Set<string>;
-  readonly failures: unknown[];
-  /** Resolves after `count` more answers. */
-  pass(count: number): Promise<void>;
-  stop(): Promise<void>;
-}
-
-/** Exchanges from many callers at once until told to stop. A connection that breaks is `failures` too. */
-async function startLoad({ server, svid }: Story): Promise<Load> {
-  const form = {
-    grant_type: 'client_credentials',
-    client_assertion_type: jwtSpiffeAssertion,
-    client_assertion: await svid(ordersId, server.url),
-    audience: 'alpha',
-    scope: 'alpha',
-  };
-  const issued = new Set<string>();
-  const failures: unknown[] = [];
-  let answers = 0;
-  let isRunning = true;
-  const call = async () => {
-    while (isRunning) {
-      try {
-        const { status, body } = await postToken(server.url, form);
-        if (status === 200) issued.add(hashOf(String(body.access_token)));
-        else failures.push({ status, body });
-      } catch (error) {
-        failures.push(error);
-      }
-      answers += 1;
-    }
-  };
-  const all = Promise.all(Array.from({ length: callers }, call));
-  return {
-    issued,
-    failures,
-    pass: async (count) => {
-      const target = answers + count;
-      await expect.poll(() => answers, { timeout: 20_000 }).toBeGreaterThan(target);
-    },
-    stop: async () => {
-      isRunning = false;
-      await all;
-    },
-  };
-}
-
-async function recordedHashes(databaseUrl: string): Promise<string[]> {
-  const { rows } = await onServer(
-    databaseUrl,
-    `select event->>'tokenHash' as hash from audit_events where outcome = 'permitted' and action = 'token.exchange'`,
-  );
-  return rows.map(({ hash }) => String(hash));
-}
-
 const readiness = async (url: string) => {
   const response = await fetch(`${url}/readyz`);
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
 };
 
-/** Until nothing of the spool is left, seen from outside: the database has every token that was issued. */
-async function expectAllRecorded(databaseUrl: string, issued: ReadonlySet<string>): Promise<number> {
-  await eventually(async () => {
-    const recorded = new Set(await recordedHashes(databaseUrl));
-    const missing = [...issued].filter((hash) => !recorded.has(hash));
-    if (missing.length > 0) throw new Error(`${missing.length} of ${issued.size} tokens are not recorded`);
-  }, 20_000);
-  const recorded = await recordedHashes(databaseUrl);
-  expect(new Set(recorded).size).toBe(recorded.length);
-  return recorded.length;
-}
-
 describe('outages under load', () => {
   test('PostgreSQL killed with -9 and started again: no exchange fails, issued == recorded', async () => {
     const { story, databaseUrl } = await deployHere();
-    const load = await startLoad(story);
+    const load = await startLoad(story, story.server.url);
     await load.pass(200);
     await postgres.kill9();
     await load.pass(500);
@@ -124,7 +54,7 @@ describe('outages under load', () => {
 
   test('PostgreSQL that stops answering: exchanges wait a moment, then go on, issued == recorded', async () => {
     const { story, databaseUrl } = await deployHere();
-    const load = await startLoad(story);
+    const load = await startLoad(story, story.server.url);
     await load.pass(200);
     await postgres.pause();
     await load.pass(500);
@@ -139,7 +69,7 @@ describe('outages under load', () => {
 
   test('our replica killed with -9 while PostgreSQL is away: what it issued is recorded after its start', async () => {
     const { story, databaseUrl } = await deployHere();
-    const load = await startLoad(story);
+    const load = await startLoad(story, story.server.url);
     await load.pass(200);
     await postgres.kill9();
     await load.pass(300);
@@ -155,7 +85,7 @@ describe('outages under load', () => {
 
   test('a replica that starts while PostgreSQL is away goes on from its disk, and catches up later', async () => {
     const { story, databaseUrl } = await deployHere();
-    const before = await startLoad(story);
+    const before = await startLoad(story, story.server.url);
     await before.pass(100);
     await before.stop();
     const jwks = await (await fetch(`${story.server.url}/.well-known/jwks.json`)).json();
@@ -164,7 +94,7 @@ describe('outages under load', () => {
     await story.server.restart();
     expect(await readiness(story.server.url)).toMatchObject({ status: 200, body: { status: 'degraded' } });
     expect(await (await fetch(`${story.server.url}/.well-known/jwks.json`)).json()).toEqual(jwks);
-    const load = await startLoad(story);
+    const load = await startLoad(story, story.server.url);
     await load.pass(300);
     await postgres.restart();
     await load.pass(300);
@@ -187,7 +117,7 @@ describe('outages under load', () => {
 
   test('with MINTMARK_AUDIT_ON_OUTAGE=deny nothing is issued meanwhile, and the caller is told to come again', async () => {
     const { story, databaseUrl } = await deployHere({ MINTMARK_AUDIT_ON_OUTAGE: 'deny' });
-    const load = await startLoad(story);
+    const load = await startLoad(story, story.server.url);
     await load.pass(200);
     await postgres.kill9();
     await load.pass(200);
@@ -210,7 +140,7 @@ describe('outages under load', () => {
       const redis = await startRedis();
       try {
         const { story, databaseUrl } = await deployHere({ REDIS_URL: redis.url });
-        const load = await startLoad(story);
+        const load = await startLoad(story, story.server.url);
         await load.pass(200);
         if (how === 'held still') redis.pause();
         else await redis.kill9();

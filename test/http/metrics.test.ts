@@ -55,6 +55,7 @@ describe('GET /metrics', () => {
     expect(reading(text, 'mintmark_policy_revision')).toBe(1);
     expect(reading(text, 'mintmark_signing_key_age_seconds{algorithm="ES256"}')).toBe(60);
     expect(reading(text, 'mintmark_key_source_usable{kind="TrustDomain",name="prod.test"}')).toBe(1);
+    expect(reading(text, 'mintmark_revocations_age_seconds')).toBe(60);
     expect(reading(text, 'process_resident_memory_bytes')).toBeGreaterThan(1e6);
     expect(text).not.toContain('mintmark_audit_spool'); // the embedded store has none
   });

@@ -36,9 +36,9 @@ export async function deployWithoutSchema(
   };
 }
 
-/** Runs `mintmark migrate`; rejects where it does not exit with 0. */
-export async function migrate(environment: Record<string, string>): Promise<void> {
-  await run(process.execPath, [commandLine, 'migrate'], {
+/** Runs `mintmark migrate`; rejects where it does not exit with 0. `program` is the command line of another release. */
+export async function migrate(environment: Record<string, string>, program = commandLine): Promise<void> {
+  await run(process.execPath, [program, 'migrate'], {
     env: { PATH: process.env.PATH, MINTMARK_TRUST_DOMAIN: 'mintmark.test', ...environment },
   });
 }

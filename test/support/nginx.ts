@@ -12,10 +12,10 @@ const program = '/usr/sbin/nginx';
 export interface NginxOptions {
   /** The server behind it, as in `http://127.0.0.1:8080`; or what stands in `http { }`, given a port and the folder of the PEM files. */
   readonly upstream: string | ((place: { readonly port: number; readonly folder: string }) => string);
-  /** PEM. */
-  readonly server: { readonly cert: string; readonly key: string };
+  /** PEM; absent where it speaks plain HTTP. */
+  readonly server?: { readonly cert: string; readonly key: string };
   /** PEM: the roots that it verifies clients with. */
-  readonly clientRoots: string;
+  readonly clientRoots?: string;
   /** A free one unless it was chosen before. */
   readonly port?: number;
 }
@@ -30,9 +30,11 @@ export async function startNginx(options: NginxOptions): Promise<Nginx> {
   const { upstream, server, clientRoots, port = await freePort() } = options;
   if (!existsSync(program)) throw new Error('no nginx (install nginx-light)');
   const folder = mkdtempSync(join(tmpdir(), 'mintmark-nginx-'));
-  writeFileSync(join(folder, 'cert.pem'), server.cert);
-  writeFileSync(join(folder, 'key.pem'), server.key);
-  writeFileSync(join(folder, 'roots.pem'), clientRoots);
+  if (server !== undefined) {
+    writeFileSync(join(folder, 'cert.pem'), server.cert);
+    writeFileSync(join(folder, 'key.pem'), server.key);
+  }
+  if (clientRoots !== undefined) writeFileSync(join(folder, 'roots.pem'), clientRoots);
   const site = typeof upstream === 'string' ? ingressOf(folder, port, upstream) : upstream({ folder, port });
   writeFileSync(join(folder, 'nginx.conf'), configurationOf(folder, site));
 

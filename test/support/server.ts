@@ -27,9 +27,10 @@ export interface RunningServer {
   remove(): Promise<void>;
 }
 
-/** Starts a server and waits until it is ready. `policy` is YAML text, given as `MINTMARK_POLICY`; `(url)` becomes its own URL. */
+/** Starts a server and waits until it is ready. `policy` is YAML text, given as `MINTMARK_POLICY`; `(url)` becomes its own URL.
+ * `program` is the `main.ts` of another release. */
 export async function startServer(
-  options: { policy?: (url: string) => string; environment?: Record<string, string> } = {},
+  options: { policy?: (url: string) => string; environment?: Record<string, string>; program?: string } = {},
 ): Promise<RunningServer> {
   const dataDir = mkdtempSync(join(tmpdir(), 'mintmark-'));
   const url = `http://127.0.0.1:${await freePort()}`;
@@ -51,7 +52,7 @@ export async function startServer(
   });
 
   async function launch(): Promise<ChildProcess> {
-    const started = spawn(process.execPath, [mainPath], {
+    const started = spawn(process.execPath, [options.program ?? mainPath], {
       env: environment,
       stdio: ['ignore', 'pipe', 'pipe'],
     });

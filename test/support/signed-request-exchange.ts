@@ -79,6 +79,7 @@ export async function openSignedRequestExchange(options: {
     verify,
     verifySubject: async (...presented) => ({ identity: await verify(...presented) }),
     revocations: { refusesNew: () => undefined },
+    verifyDpop: () => Promise.reject(new Error('no proof to verify')),
     replayGuard: stores.replayGuard,
     svidKeyRing: {
       signer: () => {

@@ -23,7 +23,20 @@ const problemsOf = (environment: Record<string, string>) => {
   }
 };
 
+/** Files that are there; whether they are a library and a PIN shows when the token is opened. */
+const tokenSettings = {
+  MINTMARK_PKCS11_MODULE: import.meta.filename,
+  MINTMARK_PKCS11_TOKEN_LABEL: 'mintmark',
+  MINTMARK_PKCS11_PIN_FILE: import.meta.filename,
+};
+
 describe('readConfig', () => {
+  it('takes a token with four sessions unless told otherwise, and none by default', () => {
+    expect(readConfig({}).pkcs11).toBeUndefined();
+    expect(readConfig(tokenSettings).pkcs11).toMatchObject({ tokenLabel: 'mintmark', sessions: 4 });
+    expect(readConfig({ ...tokenSettings, MINTMARK_PKCS11_SESSIONS: '64' }).pkcs11?.sessions).toBe(64);
+  });
+
   it('needs nothing', () => {
     expect(readConfig({})).toMatchObject({
       issuer: 'http://127.0.0.1:8080',
@@ -128,6 +141,36 @@ describe('readConfig', () => {
       'a short previous key',
       { ...shared, MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY: 'AQ==' },
       'MINTMARK_PREVIOUS_KEY_ENCRYPTION_KEY: is not 32 bytes',
+    ],
+    [
+      'half a token',
+      { MINTMARK_PKCS11_MODULE: '/etc/hostname' },
+      'MINTMARK_PKCS11_MODULE, MINTMARK_PKCS11_TOKEN_LABEL and MINTMARK_PKCS11_PIN_FILE: give all three or none',
+    ],
+    [
+      'sessions of no token',
+      { MINTMARK_PKCS11_SESSIONS: '2' },
+      'MINTMARK_PKCS11_SESSIONS: has no use without',
+    ],
+    [
+      'no sessions',
+      { ...tokenSettings, MINTMARK_PKCS11_SESSIONS: '0' },
+      'MINTMARK_PKCS11_SESSIONS: is not a number',
+    ],
+    [
+      'a library that is searched for',
+      { ...tokenSettings, MINTMARK_PKCS11_MODULE: 'libsofthsm2.so' },
+      'MINTMARK_PKCS11_MODULE: is not the absolute path',
+    ],
+    [
+      'a label that no token can have',
+      { ...tokenSettings, MINTMARK_PKCS11_TOKEN_LABEL: 'x'.repeat(33) },
+      'MINTMARK_PKCS11_TOKEN_LABEL: is longer than the 32 bytes',
+    ],
+    [
+      'a PIN file that is not there',
+      { ...tokenSettings, MINTMARK_PKCS11_PIN_FILE: '/nowhere/pin' },
+      'MINTMARK_PKCS11_PIN_FILE: cannot be read (ENOENT)',
     ],
     ['a short key', { MINTMARK_KEY_ENCRYPTION_KEY: 'AQ==' }, 'MINTMARK_KEY_ENCRYPTION_KEY: is not 32 bytes'],
     ['a short admin token', { MINTMARK_ADMIN_TOKEN: 'canary' }, 'MINTMARK_ADMIN_TOKEN: is shorter than 32'],

@@ -83,6 +83,7 @@ function house(broken: Partial<ExchangeParts> = {}) {
     verify,
     verifySubject: async (...presented) => ({ identity: await verify(...presented) }),
     revocations: { refusesNew: () => undefined },
+    verifyDpop: () => Promise.reject(new Error('no proof to verify')),
     replayGuard: { claim: async () => true },
     keyRing: { signer: () => signer, publicKeys: () => [] },
     mintOrReuse: signDraft,

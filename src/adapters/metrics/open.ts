@@ -19,6 +19,8 @@ export interface MetricSources {
   readonly policyRevision: () => number;
   readonly signingKeys: () => readonly StoredKey[];
   readonly keySources: () => readonly SourceReading[];
+  /** When revocations were last read; undefined before the first time. */
+  readonly revocationsReadAt: () => number | undefined;
   /** Absent where there is no spool. */
   readonly spool?:
     | (() => { readonly isSpooling: boolean; readonly events: number; readonly bytes: number })
@@ -103,6 +105,15 @@ export function openMetrics(sources: MetricSources): Metrics {
       for (const { kind, name, state } of sources.keySources()) {
         set({ kind, name }, state === 'unavailable' || state === 'pending' ? 0 : 1);
       }
+    },
+  );
+  gauge(
+    'mintmark_revocations_age_seconds',
+    'Since this replica last read the revocations; it may lack those made after.',
+    [],
+    (set) => {
+      const readAt = sources.revocationsReadAt();
+      if (readAt !== undefined) set({}, (sources.clock.now() - readAt) / 1000);
     },
   );
   const { spool } = sources;

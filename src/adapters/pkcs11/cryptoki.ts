@@ -27,6 +27,9 @@ const types = { u: 'unsigned long', b: 'unsigned char', p: 'void *' } as const;
 const wordBytes = 8;
 const functionListWords = 69; // CK_VERSION, which takes a whole word, and 68 functions
 
+/** For as long as this process lives: koffi unloads a library that nothing refers to, with its functions still in use. */
+const loaded: unknown[] = [];
+
 export class CryptokiError extends TokenError {
   /** Such as `CKR_PIN_INCORRECT`. */
   readonly returnValue: string;
@@ -55,6 +58,7 @@ export async function loadCryptoki(module: string): Promise<Cryptoki> {
   function readFunctionList(): Buffer {
     try {
       const library = koffi.load(module);
+      loaded.push(library);
       const getFunctionList = library.func('C_GetFunctionList', types.u, [types.p]);
       const pointer = words(1);
       if (Number(getFunctionList(pointer)) !== 0) throw new Error('C_GetFunctionList failed');

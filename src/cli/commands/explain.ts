@@ -17,6 +17,7 @@ export interface ExplainOptions {
   /** JSON, or `@` and a path. */
   readonly additionalClaims?: string;
   readonly tokenFormat?: string;
+  readonly proof?: string;
   /** A path, or `-` for standard input. One of this, `issuer` and `spiffeId`. */
   readonly credentialFile?: string;
   readonly lane?: string;
@@ -67,7 +68,7 @@ export async function explain(dependencies: CliDependencies, options: ExplainOpt
 }
 
 async function readQuestion(dependencies: CliDependencies, options: ExplainOptions): Promise<unknown> {
-  const { credentialFile, lane, issuer, spiffeId, audience, scope, tokenFormat, at } = options;
+  const { credentialFile, lane, issuer, spiffeId, audience, scope, tokenFormat, proof, at } = options;
   const given = [credentialFile, issuer, spiffeId].filter((value) => value !== undefined);
   if (given.length !== 1) {
     throw usageFailure('explain needs one of --credential-file, --issuer with --claims, and --spiffe-id');
@@ -86,6 +87,7 @@ async function readQuestion(dependencies: CliDependencies, options: ExplainOptio
       scope,
       additional_claims: await readClaims(dependencies, '--additional-claims', options.additionalClaims),
       token_format: tokenFormat,
+      proof,
     },
     at,
   };

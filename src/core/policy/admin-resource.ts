@@ -33,5 +33,6 @@ export function adminResource(issuer: string): Resource {
     signingAlgorithm: 'ES256',
     introspectors: [],
     tokenFormats: new Set(['access_token']),
+    proof: 'none',
   };
 }

@@ -136,7 +136,7 @@ const resourceSpecSchema = z.strictObject({
     .min(1)
     .max(2)
     .default(['access_token']),
-  proof: z.literal('none').default('none'),
+  proof: z.enum(['none', 'dpop', 'mtls']).default('none'),
   introspectors: z.array(subjectSchema).max(64).default([]),
   acknowledgeWide: z.boolean().default(false),
 });

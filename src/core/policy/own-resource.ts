@@ -23,6 +23,7 @@ export function ownResources(issuer: string, written: readonly Resource[]): read
     reuseMinRemainingSeconds: undefined,
     signingAlgorithm: 'ES256',
     introspectors: [],
+    proof: 'none',
     tokenFormats: new Set(['access_token']),
   };
   return [resource];

@@ -89,6 +89,7 @@ const caseSchema = z.strictObject({
       scope: z.string().optional(),
       additional_claims: claimsSchema.optional(),
       tokenFormat: z.enum(tokenFormats).optional(),
+      proof: z.enum(['dpop', 'mtls']).optional(),
     })
     .default({}),
   at: z.iso.datetime({ offset: true }).optional(),

@@ -30,7 +30,7 @@ export function compileResources(
   const byAudience = new Map<string, PolicySource>();
   return policy.resources.map(({ source, document }) => {
     const { name } = document.metadata;
-    const { audience, extraAudiences, scopes, tokenLifetime, reuse, signingAlg, tokenFormats } =
+    const { audience, extraAudiences, scopes, tokenLifetime, reuse, signingAlg, tokenFormats, proof } =
       document.spec;
     if (name === adminResourceName || name === ownResourceName) {
       problems.add(source, ['metadata', 'name'], `${name} is built in: choose another name`);
@@ -85,6 +85,7 @@ export function compileResources(
         problems.add(source, ['spec', ...path], message),
       ),
       tokenFormats: new Set(tokenFormats),
+      proof,
     };
   });
 }
@@ -122,12 +123,16 @@ function svidProblems({
   tokenFormats,
   signingAlg,
   extraAudiences,
+  proof,
 }: ResourceDocument['spec']): FieldProblem[] {
   if (!tokenFormats.includes('jwt-svid')) return [];
   return [
     // JWT-SVID §2.1
     ...(signingAlg === 'EdDSA'
       ? [{ path: ['signingAlg'], message: 'a JWT-SVID is never signed with EdDSA: choose ES256' }]
+      : []),
+    ...(proof !== 'none'
+      ? [{ path: ['proof'], message: 'a JWT-SVID is bound to nothing: leave this, or jwt-svid, out' }]
       : []),
     ...(extraAudiences.length > 0
       ? [{ path: ['extraAudiences'], message: 'a JWT-SVID has one audience: leave this, or jwt-svid, out' }]

@@ -6,7 +6,7 @@ import type { Platform } from '../platform.ts';
 import type { TokenFormat } from '../token-format.ts';
 import type { CheckedPolicy } from './check.ts';
 import type { Condition } from './condition.ts';
-import type { IssuerDocument, StoredDocument, TrustDomainDocument } from './document.ts';
+import type { IssuerDocument, ResourceDocument, StoredDocument, TrustDomainDocument } from './document.ts';
 import type { GrantSet } from './grant-set.ts';
 import type { PolicyProblem } from './refused.ts';
 import type { SubjectTemplate } from './subject-template.ts';
@@ -25,6 +25,8 @@ export interface Resource {
   /** Who may introspect its tokens. */
   readonly introspectors: readonly NamedSubject[];
   readonly tokenFormats: ReadonlySet<TokenFormat>;
+  /** What a request must show, so that its token is bound to it. */
+  readonly proof: ResourceDocument['spec']['proof'];
 }
 
 export interface Grant {

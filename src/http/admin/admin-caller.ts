@@ -4,8 +4,8 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { refuse } from '../../core/error.ts';
 import { requireSoleAudience } from '../../core/own-token.ts';
 import { type AdminScope, adminScopes } from '../../core/policy/admin-resource.ts';
-import type { VerifyOwnToken } from '../../core/ports.ts';
 import type { Secret } from '../../core/secret.ts';
+import type { ShownToken, VerifyShownToken } from '../../core/token-binding.ts';
 
 export type { AdminScope };
 
@@ -15,13 +15,13 @@ export interface AdminCaller {
   readonly scopes: ReadonlySet<AdminScope>;
 }
 
-/** Who presents this token at this time. Rejects with an `OAuthError` `admin.token_…`, `token.…` or `admin.grant_missing`. */
-export type Authenticate = (token: string, nowMillis: number) => Promise<AdminCaller>;
+/** Who presents this token at this time. Rejects with an `OAuthError` `admin.token_…`, `token.…`, `dpop.…` or `admin.grant_missing`. */
+export type Authenticate = (shown: ShownToken, nowMillis: number) => Promise<AdminCaller>;
 
 export interface AuthenticateParts {
   /** Holds every scope; undefined switches it off. */
   readonly bootstrapToken: Secret<string> | undefined;
-  readonly verifyOwnToken: VerifyOwnToken;
+  readonly verifyShownToken: VerifyShownToken;
   /** Of the admin API; a token must be for it alone. */
   readonly audience: string;
   /** What the policy in force gives this identity on the admin API. */
@@ -30,10 +30,11 @@ export interface AuthenticateParts {
 
 export function createAuthenticate(parts: AuthenticateParts): Authenticate {
   const isBootstrap = bootstrapMatcher(parts.bootstrapToken);
-  return async (token, nowMillis) => {
-    if (isBootstrap(token)) return { name: 'bootstrap', scopes: new Set(adminScopes) };
+  return async (shown, nowMillis) => {
+    const { scheme, token } = shown;
+    if (scheme === 'Bearer' && isBootstrap(token)) return { name: 'bootstrap', scopes: new Set(adminScopes) };
     if (token.split('.', 4).length !== 3) refuse('admin.token_refused');
-    const verified = await parts.verifyOwnToken(token, nowMillis);
+    const verified = await parts.verifyShownToken(shown, nowMillis);
     requireSoleAudience(verified, parts.audience);
     const { subject, scopes } = verified;
     // Asked anew for each request: a grant that is taken away ends the tokens that it gave.

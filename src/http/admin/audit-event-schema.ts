@@ -45,6 +45,7 @@ export const auditEventSchema = z
     requested_scopes: z.array(z.string()).optional(),
     requested_format: z.enum(tokenFormats).optional().describe('Where the caller said which.'),
     requested_claims: z.array(z.string()).optional().describe('Their names; values are never kept.'),
+    proof: z.enum(['dpop', 'mtls']).optional().describe('What the caller showed to bind a token to.'),
     scopes: z.array(z.string()).optional(),
     grants: z.array(z.string()).optional(),
     reason: z.string().optional().describe('Why it was refused, as in `credential.expired`.'),
@@ -60,6 +61,10 @@ export const auditEventSchema = z
       .literal(true)
       .optional()
       .describe('Present where the token was minted for an earlier exchange.'),
+    cnf: z
+      .object({ jkt: z.string().optional(), 'x5t#S256': z.string().optional() })
+      .optional()
+      .describe('What the token is bound to: the thumbprint of a DPoP key, or of a certificate.'),
     actor: z.string().optional(),
     summary: z.string().optional(),
   })
@@ -105,6 +110,7 @@ const bodyNames = {
   requestedScopes: 'requested_scopes',
   requestedFormat: 'requested_format',
   requestedClaims: 'requested_claims',
+  proof: 'proof',
   scopes: 'scopes',
   grants: 'grants',
   reason: 'reason',
@@ -117,6 +123,7 @@ const bodyNames = {
   tokenExpiresAt: 'token_expires_at',
   kid: 'kid',
   reused: 'reused',
+  cnf: 'cnf',
   actor: 'actor',
   summary: 'summary',
 } as const satisfies Record<keyof AuditEvent, keyof AuditEventBody>;

@@ -1,12 +1,14 @@
 /** The gate of every admin route: who is calling, may they, and an audit event for each use before its answer leaves. */
 import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 'fastify';
+import { signingAlgorithms } from '../../core/algorithm.ts';
 import type { AuditEvent } from '../../core/audit.ts';
-import { OAuthError, reasons } from '../../core/error.ts';
+import { OAuthError, reasons, refuse } from '../../core/error.ts';
 import type { Permit } from '../../core/policy/book.ts';
 import { scopesNeeded } from '../../core/policy/scopes-needed.ts';
 import type { RefusalCap } from '../../core/refusal-cap.ts';
 import type { HttpDependencies } from '../dependencies.ts';
 import { remoteAddressOf } from '../remote-address.ts';
+import { readShownToken } from '../shown-token.ts';
 import type { AdminCaller, AdminScope } from './admin-caller.ts';
 import { adminMetadataUrl } from './metadata.ts';
 import { AdminProblem, problemOf, sendProblem } from './problem.ts';
@@ -31,8 +33,7 @@ const retryAfterRefusalsSeconds = 60;
 
 /** Prepares the plugin's instance: problems as error bodies, the audit of each use, and the gate that its routes name. */
 export function installAuthorization(app: FastifyInstance, dependencies: HttpDependencies): Authorize {
-  const { audit, authenticate, clock, refusalCap, settings } = dependencies;
-  const resourceMetadata = challengeOf(settings.issuer);
+  const { audit, authenticate, clock, dpopNonce, presentedCertificate, refusalCap, settings } = dependencies;
 
   app.decorateRequest('adminUse', undefined);
   app.decorateRequest('adminCaller', undefined);
@@ -60,38 +61,50 @@ export function installAuthorization(app: FastifyInstance, dependencies: HttpDep
 
   const refuseStranger = async (request: FastifyRequest, refusal: OAuthError): Promise<never> => {
     const { reason } = refusal;
-    const isTokenPresent = reason !== 'admin.token_missing';
     await countRefusal(request, refusalCap);
     throw new AdminProblem(
       'unauthorized',
       {
         detail: 'Send the admin token as "Authorization: Bearer <token>".',
         reason,
-        // RFC 6750 §3.1: no error code where no token came.
-        headers: {
-          'www-authenticate': isTokenPresent
-            ? `${resourceMetadata}, error="invalid_token"`
-            : resourceMetadata,
-        },
+        headers: { 'www-authenticate': strangersChallenge(request, refusal, settings.issuer) },
       },
       refusal,
     );
   };
 
+  const authenticateCaller = async (request: FastifyRequest, nowMillis: number) => {
+    const certificate = () => presentedCertificate(request);
+    const shown = readShownToken(request, settings.issuer, certificate) ?? refuse('admin.token_missing');
+    return authenticate(shown, nowMillis);
+  };
+
   return (action, ...scopes) =>
-    async (request) => {
+    async (request, reply) => {
       const event = beginUse(request, action, clock.now());
-      const token = bearerToken(request.headers.authorization);
-      if (token === undefined) return refuseStranger(request, new OAuthError('admin.token_missing'));
-      const caller = await authenticate(token, event.at).catch((error: unknown) => {
+      if (request.headers.dpop !== undefined) reply.header('dpop-nonce', dpopNonce(event.at));
+      const caller = await authenticateCaller(request, event.at).catch((error: unknown) => {
         const refusal = OAuthError.from(error);
-        if (refusal.code !== 'invalid_token') throw error; // our own failure is not the caller's
+        if (refusal.isOurFault) throw error; // our own failure is not the caller's
         return refuseStranger(request, refusal);
       });
       event.actor = caller.name;
       requireScopes(caller, scopes, settings.issuer);
       request.adminCaller = caller;
     };
+}
+
+/**
+ * The scheme that was tried comes first, with what was wrong; no error code where no token came (RFC 6750 §3.1). RFC 9449
+ * §7.1: whoever may send a bearer token is told that a bound one is taken too.
+ */
+function strangersChallenge({ headers }: FastifyRequest, { code, reason }: OAuthError, issuer: string) {
+  const algorithms = `algs="${signingAlgorithms.join(' ')}"`;
+  const error = reason === 'admin.token_missing' ? '' : `, error="${code}"`;
+  if (/^dpop /i.test(headers.authorization ?? '')) {
+    return `DPoP resource_metadata="${adminMetadataUrl(issuer)}"${error}, ${algorithms}`;
+  }
+  return `${challengeOf(issuer)}${error}, DPoP ${algorithms}`;
 }
 
 /** RFC 9728 §5.1. */

@@ -65,6 +65,7 @@ export const questionSchema = z
       scope: z.string().max(maxScopeLength).optional(),
       additional_claims: claimsSchema.optional().describe('Claims that the token shall carry besides.'),
       token_format: z.enum(tokenFormats).optional().describe('By default an access token.'),
+      proof: z.enum(['dpop', 'mtls']).optional().describe('What the caller is supposed to show besides.'),
     }),
     at: z.iso.datetime({ offset: true }).optional().describe('The time to decide at; by default now.'),
   })
@@ -132,7 +133,13 @@ export const explanationSchema = z
 type QuestionBody = z.infer<typeof questionSchema>; // from JSON text, so what `unknown` stands for is JSON
 
 export function readQuestion(body: QuestionBody): Question {
-  const { audience, scope, additional_claims: additionalClaims, token_format: tokenFormat } = body.request;
+  const {
+    audience,
+    scope,
+    additional_claims: additionalClaims,
+    token_format: tokenFormat,
+    proof,
+  } = body.request;
   const { subject, actor } = body;
   return {
     given: readGiven(body),
@@ -142,6 +149,7 @@ export function readQuestion(body: QuestionBody): Question {
     scope,
     additionalClaims: additionalClaims as JsonObject | undefined,
     tokenFormat,
+    proof,
   };
 }
 

@@ -33,7 +33,10 @@ export interface AskedPass {
 
 export function refusedPass({ reason, code }: OAuthError, asked: AskedPass): RefusedPass {
   // What would help is the scheme that the token is bound to, whichever it came by (RFC 9449 §7.1).
-  const wantsDpop = code === 'invalid_dpop_proof' || asked.isDpop !== (reason === 'token.binding_scheme');
+  const wantsDpop =
+    code === 'invalid_dpop_proof' ||
+    asked.resource?.proof === 'dpop' ||
+    asked.isDpop !== (reason === 'token.binding_scheme');
   const challengeWith = (error?: string) => challengeOf(wantsDpop ? 'DPoP' : 'Bearer', asked, error);
   if (reason === 'token.scope_missing') {
     const error = 'insufficient_scope';

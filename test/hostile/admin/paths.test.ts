@@ -149,7 +149,7 @@ describe('a caller who lacks a scope', () => {
       authenticate: createAuthenticate({
         bootstrapToken: new Secret(testAdminToken),
         audience: 'https://sts.test/admin/v1',
-        verifyOwnToken: async () => refuse('token.malformed'),
+        verifyShownToken: async () => refuse('token.malformed'),
         scopesOf: () => new Set(),
       }),
       settings: {

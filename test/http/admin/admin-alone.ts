@@ -22,7 +22,7 @@ const unused = () => {
 export async function openAdminAlone(
   authenticate: Authenticate = createAuthenticate({
     bootstrapToken: new Secret(testAdminToken),
-    verifyOwnToken: unused,
+    verifyShownToken: unused,
     audience: 'https://sts.test/admin/v1',
     scopesOf: unused,
   }),
@@ -60,6 +60,8 @@ export async function openAdminAlone(
     checkIssuer: unused,
     checkUnsavedIssuer: unused,
     verify: unused,
+    dpopNonce: unused,
+    presentedCertificate: unused,
     checkPushedKeys: unused,
     explain: unused,
     replayAttempts,

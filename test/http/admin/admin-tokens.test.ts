@@ -1,6 +1,7 @@
 /** Tokens that Mintmark minted for its own admin API, and everything that is not one. */
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { dpopChallenge } from '../../support/dpop.ts';
 import { openHouse, type TestHouse, testIssuer } from '../../support/house.ts';
 import { makeKey, signToken, testNowMillis, testNowSeconds } from '../../support/tokens.ts';
 import { orders } from '../token/story.ts';
@@ -33,7 +34,7 @@ const eventOf = (response: { headers: Record<string, unknown> }) =>
 async function expectRefused(response: Awaited<ReturnType<typeof callWith>>, reason: string, token: string) {
   expect(response.statusCode).toBe(401);
   expect(response.headers['www-authenticate']).toBe(
-    `Bearer resource_metadata="${testIssuer}/.well-known/oauth-protected-resource/admin/v1", error="invalid_token"`,
+    `Bearer resource_metadata="${testIssuer}/.well-known/oauth-protected-resource/admin/v1", error="invalid_token", ${dpopChallenge}`,
   );
   expect(response.json()).toEqual({
     type: 'urn:mintmark:problem:unauthorized',

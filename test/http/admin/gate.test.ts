@@ -1,5 +1,7 @@
 /** Who gets into the admin API, what the others are told, and what the audit keeps of either. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { signingAlgorithms } from '../../../src/core/algorithm.ts';
+import { dpopChallenge } from '../../support/dpop.ts';
 import { newAddress, openHouse, type TestHouse, testAdminToken, testIssuer } from '../../support/house.ts';
 import { openAdminAlone } from './admin-alone.ts';
 import { callAdmin, putPolicy, resource } from './admin-calls.ts';
@@ -38,7 +40,7 @@ describe('the gate', () => {
     expect(response.headers['content-type']).toBe('application/problem+json');
     expect(response.headers['cache-control']).toBe('no-store');
     expect(response.headers['www-authenticate']).toBe(
-      `Bearer resource_metadata="${metadataUrl}", error="invalid_token"`,
+      `Bearer resource_metadata="${metadataUrl}", error="invalid_token", ${dpopChallenge}`,
     );
     expect(response.json()).toEqual({
       type: 'urn:mintmark:problem:unauthorized',
@@ -64,7 +66,9 @@ describe('the gate', () => {
       headers,
     });
     expect(response.statusCode).toBe(401);
-    expect(response.headers['www-authenticate']).toBe(`Bearer resource_metadata="${metadataUrl}"`);
+    expect(response.headers['www-authenticate']).toBe(
+      `Bearer resource_metadata="${metadataUrl}", ${dpopChallenge}`,
+    );
     expect(await house.eventOf(String(response.headers['x-request-id']))).toMatchObject({
       action: 'admin.status.read',
       reason: 'admin.token_missing',
@@ -155,6 +159,7 @@ describe('the metadata of the protected resource', () => {
         'status:read',
       ],
       bearer_methods_supported: ['header'],
+      dpop_signing_alg_values_supported: [...signingAlgorithms],
     });
   });
 });

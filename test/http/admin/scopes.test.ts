@@ -18,7 +18,7 @@ type Caller = 'writer' | 'editor' | 'reader' | 'admin';
 
 let house: Awaited<ReturnType<typeof openAdminAlone>>;
 beforeAll(async () => {
-  house = await openAdminAlone(async (token) => {
+  house = await openAdminAlone(async ({ token }) => {
     const scopes = scopesOf[token] ?? refuse('admin.token_refused');
     return { name: token === testAdminToken ? 'bootstrap' : token, scopes: new Set(scopes) };
   });

@@ -1,6 +1,8 @@
 /** Client certificates that a proxy forwards: each kind of header from a trusted hop, and the same from anybody else. */
+import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openHouse, type TestHouse } from '../../support/house.ts';
+import { athOf } from '../../support/dpop.ts';
+import { openHouse, type TestHouse, testIssuer } from '../../support/house.ts';
 import {
   type Issued,
   issue,
@@ -38,7 +40,13 @@ beforeAll(async () => {
     metadata: { name: 'prod.test' },
     spec: { bundle: { static: { keys: [rootJwk(root)] } } },
   };
-  const documents = [...story.documents.filter(({ kind }) => kind !== 'TrustDomain'), domain];
+  const adminGrant = {
+    apiVersion: 'mintmark/v1',
+    kind: 'Grant',
+    metadata: { name: 'orders-admin' },
+    spec: { subjects: [{ spiffeId: orders }], resource: 'mintmark-admin', scopes: ['status:read'] },
+  };
+  const documents = [...story.documents.filter(({ kind }) => kind !== 'TrustDomain'), domain, adminGrant];
   for (const kind of kinds) {
     const environment = { MINTMARK_TRUSTED_PROXIES: '10.9.0.0/24', MINTMARK_CLIENT_CERT_HEADER: kind };
     houses.set(kind, await openHouse(documents, environment));
@@ -84,6 +92,39 @@ describe.each(kinds)('%s', (kind) => {
   it('gives a token when a trusted proxy forwards the certificate', async () => {
     expect(await post(kind, headers(leaf))).toEqual({ status: 200 });
     expect(await post(kind, headers(leaf), `::ffff:${proxy}`)).toEqual({ status: 200 });
+  });
+
+  it('binds the token, which the admin API takes from that proxy and with that certificate alone', async () => {
+    const { app, eventOf } = houses.get(kind) ?? expect.unreachable();
+    const asked = await app.inject({
+      method: 'POST',
+      url: '/oauth/token',
+      remoteAddress: proxy,
+      headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers(leaf) },
+      payload: new URLSearchParams({
+        ...form,
+        audience: `${testIssuer}/admin/v1`,
+        scope: 'status:read',
+      }).toString(),
+    });
+    const token: string = asked.json().access_token;
+    expect(decodeJwt(token).cnf).toEqual({ 'x5t#S256': athOf(leaf.der) });
+    const status = (shown: Headers, remoteAddress = proxy) =>
+      app.inject({
+        url: '/admin/v1/status',
+        remoteAddress,
+        headers: { authorization: `Bearer ${token}`, ...shown },
+      });
+    expect((await status(headers(leaf))).statusCode).toBe(200);
+    const refusals: readonly [string, Awaited<ReturnType<typeof status>>][] = [
+      ['token.binding_missing', await status({})],
+      ['token.binding_mismatch', await status(headers(deep))],
+      ['request.certificate_header_untrusted', await status(headers(leaf), '10.8.0.1')],
+    ];
+    for (const [reason, response] of refusals) {
+      expect(response.statusCode).toBe(401);
+      expect(await eventOf(response.json().request_id)).toMatchObject({ reason });
+    }
   });
 
   it('is refused and recorded from any other address, whatever the request holds besides', async () => {

@@ -195,6 +195,28 @@ spec:
     expect((await runCli(['test', '-f', unknown])).exitCode).not.toBe(0);
   });
 
+  it('names the proof that a case supposes to be shown', async () => {
+    const demanding = write(
+      'demanding.yaml',
+      policyText.replace('tokenLifetime: 10m }', 'tokenLifetime: 10m, proof: dpop }'),
+    );
+    const cases = write(
+      'proofs.yaml',
+      `${header('proofs')}  - given: { spiffeId: spiffe://prod.test/orders }
+    request: { audience: https://inventory.test, proof: dpop }
+    at: 2026-12-01T00:00:00Z
+    expect: { permit: true }
+  - given: { spiffeId: spiffe://prod.test/orders }
+    request: { audience: https://inventory.test, proof: mtls }
+    at: 2026-12-01T00:00:00Z
+    expect: { permit: false, reason: policy.dpop_required }
+`,
+    );
+    const result = await runCli(['test', '-f', demanding, cases, '--issuer', 'https://sts.test']);
+    expect(result).toMatchObject({ exitCode: 0, err: '' });
+    expect(result.out).toContain('2 passed, 0 failed');
+  });
+
   it('reads a folder, policy and tests in one', async () => {
     const one = join(folder, 'one');
     mkdirSync(one);

@@ -52,6 +52,7 @@ describe('compilePolicy', () => {
       signingAlgorithm: 'ES256',
       introspectors: [],
       tokenFormats: new Set(['access_token']),
+      proof: 'none',
     });
   });
 
@@ -121,6 +122,7 @@ describe('compilePolicy', () => {
         signingAlgorithm: 'ES256',
         introspectors: [],
         tokenFormats: new Set(['access_token']),
+        proof: 'none',
       },
       {
         name: 'mintmark',
@@ -131,6 +133,7 @@ describe('compilePolicy', () => {
         signingAlgorithm: 'ES256',
         introspectors: [],
         tokenFormats: new Set(['access_token']),
+        proof: 'none',
       },
     ]);
   });
