@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { CliDependencies } from './dependencies.ts';
 import { CommandFailure } from './exit.ts';
 import { readAdminToken, readServerUrl } from './server.ts';
+import { refusalOf } from './token-refusal.ts';
 
 const namedSchema = z.object({ kind: z.string(), name: z.string() });
 const policySchema = z
@@ -94,6 +95,21 @@ const turnedSchema = keyListSchema.extend({
   ),
 });
 
+const serverRevocationSchema = z.object({
+  id: z.int(),
+  kind: z.string(),
+  target: z.string(),
+  before: z.string(),
+  at: z.string(),
+  author: z.string(),
+  reason: z.string().optional(),
+  expires_at: z.string(),
+});
+const revocationPageSchema = z.object({
+  revocations: z.array(serverRevocationSchema),
+  next_cursor: z.string().optional(),
+});
+
 const problemSchema = z.object({
   type: z.string(),
   title: z.string(),
@@ -111,6 +127,7 @@ export type ServerRevision = z.infer<typeof revisionSchema>;
 export type ServerRevisionDetail = z.infer<typeof revisionDetailSchema>;
 export type ServerKey = z.infer<typeof serverKeySchema>;
 export type KeysTurned = z.infer<typeof turnedSchema>;
+export type ServerRevocation = z.infer<typeof serverRevocationSchema>;
 export type ServerProblem = z.infer<typeof problemSchema>;
 
 /** The server refused, and said why. */
@@ -130,6 +147,16 @@ interface ReplacePolicyOptions {
   readonly reason?: string | undefined;
   /** How many recent exchanges a dry run decides again. */
   readonly replay?: number | undefined;
+}
+
+/** One of the first four is there. */
+export interface RevocationOrder {
+  readonly jti: string | undefined;
+  readonly identity: string | undefined;
+  readonly issuer: string | undefined;
+  readonly key: string | undefined;
+  readonly not_until: string | undefined;
+  readonly reason: string | undefined;
 }
 
 export interface AdminClient {
@@ -156,6 +183,12 @@ export interface AdminClient {
   }): Promise<KeysTurned>;
   /** Throws `ServerRefused` where there is no such key. */
   revokeKey(kid: string, options: { readonly reason?: string | undefined }): Promise<KeysTurned>;
+  /** Throws `ServerRefused` where there is no such thing to revoke. */
+  revoke(order: RevocationOrder): Promise<ServerRevocation>;
+  /** Also resolves where the token was good for nothing before. */
+  revokeToken(token: string): Promise<void>;
+  /** A page, the latest first. */
+  listRevocations(query: URLSearchParams): Promise<z.infer<typeof revocationPageSchema>>;
 }
 
 const timeoutMillis = 60_000;
@@ -226,6 +259,23 @@ export async function openAdminClient(dependencies: CliDependencies): Promise<Ad
       const path = `/keys/${encodeURIComponent(kid)}/revoke`;
       return understand(turnedSchema, await call('POST', path, json(options)));
     },
+    revoke: async (order) =>
+      understand(serverRevocationSchema, await call('POST', '/revocations', json(order))),
+    revokeToken: async (revoked) => {
+      const headers = { authorization: `Bearer ${token.reveal()}` };
+      const body = new URLSearchParams({ token: revoked });
+      const response = await send(dependencies, `${serverUrl}/oauth/revoke`, {
+        method: 'POST',
+        headers,
+        body,
+      });
+      if (!response.ok) throw refusalOf(response.status, await response.json().catch(() => undefined));
+    },
+    listRevocations: async (query) =>
+      understand(
+        revocationPageSchema,
+        await call('GET', `/revocations${query.size === 0 ? '' : `?${query}`}`),
+      ),
   };
 }
 

@@ -12,6 +12,12 @@ import type { LoginOptions } from './commands/login.ts';
 import { migrate } from './commands/migrate.ts';
 import { policyRevisions, policyRollback } from './commands/policy.ts';
 import type { ProbeOptions } from './commands/probe.ts';
+import {
+  type RevocationsListOptions,
+  type RevokeOptions,
+  revocationsList,
+  revoke,
+} from './commands/revocations.ts';
 import { type TestOptions, test } from './commands/test.ts';
 import { type TokenOptions, token } from './commands/token.ts';
 import { type ValidateOptions, validate } from './commands/validate.ts';
@@ -233,6 +239,29 @@ function createProgram(dependencies: CliDependencies, finish: (exitCode: number)
     .option(...reason)
     .action(async (kid: string, _options, self: Command) =>
       finish(await keysRevoke(dependencies, kid, self.optsWithGlobals<TurnOptions>())),
+    );
+  command('revoke', 'Refuse a token, or all of an identity, an issuer or a key, from now on.')
+    .option('--token <path>', 'the token in that file; - reads standard input')
+    .option('--jti <jti>', 'the token that has this jti')
+    .option('--identity <spiffe-id>', 'every token that this workload is subject, client or actor in')
+    .option('--issuer <name>', 'every token of those whom this Issuer or TrustDomain document vouches for')
+    .option('--key <kid>', 'every token that this key signed, which signs no more')
+    .option('--not-until <time>', 'no new tokens until then either, as in 2027-01-31T08:00:00Z')
+    .option(...reason)
+    .action(async (_options, self: Command) =>
+      finish(await revoke(dependencies, self.optsWithGlobals<RevokeOptions>())),
+    );
+  program
+    .command('revocations')
+    .description('Look at what is revoked.')
+    .copyInheritedSettings(program)
+    .command('list')
+    .description('List what is revoked and may still cover a token, the latest first.')
+    .option('--kind <kind>', 'token, identity, issuer or key')
+    .option('--target <target>', 'exactly as it is listed')
+    .option('--limit <count>', 'at most this many (default: 50)')
+    .action(async (_options, self: Command) =>
+      finish(await revocationsList(dependencies, self.optsWithGlobals<RevocationsListOptions>())),
     );
   command('token', 'Exchange a platform token for an access token, and print it.')
     .option('--audience <audience>', 'the one target (default: the one that the grants name)')

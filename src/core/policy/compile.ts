@@ -10,7 +10,7 @@ import { grantSet } from './grant-set.ts';
 import { compileGrants } from './grants.ts';
 import { compileIssuers } from './issuers.ts';
 import { refuseOpposedClaims } from './opposed-claims.ts';
-import { ownResource } from './own-resource.ts';
+import { ownResources } from './own-resource.ts';
 import { collectProblems } from './problems.ts';
 import { warnOfPushedAdmins } from './pushed-admins.ts';
 import { compileResources, ownAudiences } from './resources.ts';
@@ -27,7 +27,7 @@ export function compilePolicy(
   const problems = collectProblems();
   const checked = checkDocuments(sources, problems);
   const written = compileResources(checked, context, problems);
-  const resources = [...written, adminResource(context.issuer), ownResource(context.issuer)];
+  const resources = [...written, adminResource(context.issuer), ...ownResources(context.issuer, written)];
   const trustDomains = compileTrustDomains(checked.trustDomains, context, problems);
   const conditions = compileConditions(checked, context.platforms, problems);
   const issuers = compileIssuers(checked.issuers, context, conditions, problems);

@@ -1,16 +1,20 @@
 /** The built-in resource of Mintmark itself, for what is no administration: its name, its audience, its scopes. */
 import type { Resource } from './snapshot.ts';
 
-/** No document may stand for it. */
+/** No document may have that name. */
 export const ownResourceName = 'mintmark';
 /** RFC 7662 §2.1: what a resource server shows to introspect the tokens that it gets. */
 export const introspectScope = 'tokens:introspect';
 
 const tokenLifetimeSeconds = 600;
 
-/** A part of every policy; its audience is our issuer identifier. Grants on it are like any others. */
-export function ownResource(issuer: string): Resource {
-  return {
+/**
+ * A part of every policy in which no document stands for our issuer identifier, which is its audience: one that does, so
+ * that tokens for it are exchanged on, may have the scope as well. Grants on it are like any others.
+ */
+export function ownResources(issuer: string, written: readonly Resource[]): readonly Resource[] {
+  if (written.some(({ audience }) => audience === issuer)) return [];
+  const resource: Resource = {
     name: ownResourceName,
     audience: issuer,
     extraAudiences: [],
@@ -22,4 +26,5 @@ export function ownResource(issuer: string): Resource {
     proof: 'none',
     tokenFormats: new Set(['access_token']),
   };
+  return [resource];
 }

@@ -42,8 +42,6 @@ export function compileResources(
         ['spec', 'audience'],
         'is the audience of the admin API itself: choose another one',
       );
-    } else if (audience === context.issuer) {
-      problems.add(source, ['spec', 'audience'], 'is the issuer itself: choose another one');
     } else if (/[\s\p{Cc}]/u.test(audience)) {
       problems.add(source, ['spec', 'audience'], 'must hold no spaces or control characters');
     } else if (/^spiffe:/i.test(audience) && parseSpiffeId(audience) === undefined) {
