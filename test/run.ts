@@ -31,7 +31,7 @@ function install(packages: readonly string[]): void {
   if (packages.length === 0 || process.getuid?.() !== 0 || !isPresent('apt-get')) return;
   const options = {
     stdio: ['ignore', 2, 2] as ['ignore', number, number],
-    timeout: 180_000,
+    timeout: 600_000,
     // Installing must not start a second server on the standard port.
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
   };
