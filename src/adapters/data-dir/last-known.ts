@@ -74,23 +74,27 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
   const revocationsFile = openFile('revocations.json', 'revocations');
   let policy: StoredPolicy | undefined;
   let fromDisk = false;
-  let saving: Promise<void> = Promise.resolve();
+  /** What each file that is under way shall hold next, where that has changed meanwhile. */
+  const waiting = new Map<SealedFile, (() => Iterable<string>) | undefined>();
 
-  /**
-   * In the background, one at a time, and most of the time none: a large policy that changes often must not keep the
-   * processor. A disk that does not take it costs a colder start and nothing else.
-   */
-  function save(file: SealedFile, parts: () => Iterable<string> | undefined): void {
-    saving = saving
-      .then(async () => {
-        const written = parts();
-        if (written === undefined) return;
-        const began = clock.now();
-        await file.write(written);
-        const restMillis = Math.min((clock.now() - began) * restsPerWrite, longestRestMillis);
-        await sleep(restMillis, undefined, { ref: false });
-      })
-      .catch((error) => log('the last known state could not be kept', { err: error }));
+  /** In the background; of changes that come faster than the disk takes them, the last. */
+  function save(file: SealedFile, parts: () => Iterable<string>): void {
+    const isUnderWay = waiting.has(file);
+    waiting.set(file, parts);
+    if (!isUnderWay) void write(file, parts);
+  }
+
+  /** Rests most of the time: a large policy that changes often must not keep the processor. */
+  async function write(file: SealedFile, parts: () => Iterable<string>): Promise<void> {
+    waiting.set(file, undefined);
+    const began = clock.now();
+    // A disk that does not take it costs a colder start and nothing else.
+    await file.write(parts()).catch((error) => log('the last known state could not be kept', { err: error }));
+    const restMillis = Math.min((clock.now() - began) * restsPerWrite, longestRestMillis);
+    await sleep(restMillis, undefined, { ref: false });
+    const next = waiting.get(file);
+    if (next === undefined) waiting.delete(file);
+    else void write(file, next);
   }
 
   async function fallBack<T>(
@@ -146,11 +150,10 @@ export async function openLastKnown(options: LastKnownOptions): Promise<LastKnow
     return revision;
   }
 
-  /** Changes that come faster than the disk takes them are kept by the last of them. */
   function keepPolicy(stored: StoredPolicy): void {
     if (stored.revision === policy?.revision) return;
     policy = stored;
-    save(policyFile, () => (stored === policy ? policyLines(stored) : undefined));
+    save(policyFile, () => policyLines(stored));
   }
 
   function knownKeys(store: KeyStore, file: SealedFile): KnownKeys {
