@@ -1,5 +1,6 @@
 /** How an exchange's outcome looks on the wire: RFC 6749 §5.1 and §5.2, RFC 8693 §2.2. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { signingAlgorithms } from '../core/algorithm.ts';
 import { OAuthError } from '../core/error.ts';
 import type { MintedToken } from '../core/token.ts';
 import { accessTokenType, jwtTokenType } from './token-form.ts';
@@ -23,7 +24,7 @@ export function sendToken(reply: FastifyReply, token: MintedToken, options: { is
 /** Only the code, its fixed sentence and the request's id leave; the reason stays with the operator's log and audit. */
 export function sendRefusal(request: FastifyRequest, reply: FastifyReply, error: unknown, issuer: string) {
   const refusal = OAuthError.from(error);
-  const status = statusOf(refusal);
+  const status = statusOf(refusal, request);
   // Past the cap a stranger writes no event, and no line of an ordinary log either.
   const level = status >= 500 ? 'error' : status === 429 ? 'debug' : 'info';
   request.log[level](
@@ -46,7 +47,7 @@ export function sendRefusal(request: FastifyRequest, reply: FastifyReply, error:
   });
 }
 
-function statusOf(refusal: OAuthError): number {
+function statusOf(refusal: OAuthError, request: FastifyRequest): number {
   if (refusal.reason === 'request.too_large') return 413;
   if (refusal.reason === 'request.timeout') return 408;
   if (refusal.reason === 'server.rate_limited') return 429;
@@ -54,6 +55,9 @@ function statusOf(refusal: OAuthError): number {
     case 'invalid_client':
     case 'invalid_token':
       return 401;
+    case 'invalid_dpop_proof':
+    case 'use_dpop_nonce':
+      return hasDpopToken(request) ? 401 : 400; // RFC 9449 §7.1 and §9 where a token came, §5 and §8 where one is asked for
     case 'server_error':
       return 500;
     case 'temporarily_unavailable':
@@ -68,6 +72,9 @@ function statusOf(refusal: OAuthError): number {
  * openid-client would report the challenge in place of the error. RFC 6750 §3.1 names the error only where a token came.
  */
 function challengeFor(refusal: OAuthError, request: FastifyRequest): string | undefined {
+  if (hasDpopToken(request) && refusal.code !== 'invalid_client') {
+    return `DPoP error="${refusal.code}", algs="${signingAlgorithms.join(' ')}"`;
+  }
   if (refusal.code === 'invalid_token') {
     const isMissing = ['request.credential_missing', 'token.missing'].includes(refusal.reason);
     return isMissing ? 'Bearer' : 'Bearer error="invalid_token"';
@@ -75,6 +82,10 @@ function challengeFor(refusal: OAuthError, request: FastifyRequest): string | un
   const { authorization } = request.headers;
   if (authorization === undefined) return undefined;
   return /^basic /i.test(authorization) ? 'Basic realm="mintmark"' : 'Bearer';
+}
+
+function hasDpopToken({ headers }: FastifyRequest): boolean {
+  return /^dpop /i.test(headers.authorization ?? '');
 }
 
 /** The messages of an error and what caused it, for the log alone. */
