@@ -1,6 +1,7 @@
 /** Every 401 and 403 that carries a challenge, in one table: RFC 6750 §3, RFC 9728 §5.1 and RFC 6749 §5.2. */
 import type { InjectOptions } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { signingAlgorithms } from '../../src/core/algorithm.ts';
 import { newAddress, testIssuer } from '../support/house.ts';
 import { adminGrant } from './admin/admin-story.ts';
 import { type Guard, openGuard, shopAudience, shopMetadata } from './forward-auth/guard.ts';
@@ -18,29 +19,30 @@ beforeAll(async () => {
 afterAll(() => guard.house.close());
 
 const adminMetadata = `resource_metadata="${testIssuer}/.well-known/oauth-protected-resource/admin/v1"`;
+const dpop = `DPoP algs="${signingAlgorithms.join(' ')}"`; // RFC 9449 §7.1
 const shop = `resource_metadata="${shopMetadata}"`;
 const form = { 'content-type': 'application/x-www-form-urlencoded' };
 const clientCredentials = 'grant_type=client_credentials&client_assertion=a.b.c&audience=alpha';
 
 describe('a challenge', () => {
   it.each<[string, number, string | undefined, () => InjectOptions]>([
-    ['admin, no token', 401, `Bearer ${adminMetadata}`, () => ({ url: '/admin/v1/policy' })],
+    ['admin, no token', 401, `Bearer ${adminMetadata}, ${dpop}`, () => ({ url: '/admin/v1/policy' })],
     [
       'admin, another scheme',
       401,
-      `Bearer ${adminMetadata}`,
+      `Bearer ${adminMetadata}, ${dpop}`,
       () => ({ url: '/admin/v1/policy', headers: { authorization: 'Basic YTpi' } }),
     ],
     [
       'admin, a wrong token',
       401,
-      `Bearer ${adminMetadata}, error="invalid_token"`,
+      `Bearer ${adminMetadata}, error="invalid_token", ${dpop}`,
       () => ({ url: '/admin/v1/policy', headers: { authorization: 'Bearer wrong' } }),
     ],
     [
       'admin, a token for another resource',
       401,
-      `Bearer ${adminMetadata}, error="invalid_token"`,
+      `Bearer ${adminMetadata}, error="invalid_token", ${dpop}`,
       () => ({ url: '/admin/v1/policy', headers: { authorization: `Bearer ${tokens.shop}` } }),
     ],
     [
@@ -121,7 +123,9 @@ describe('a challenge', () => {
       challenge,
     });
     if (challenge === undefined) return;
-    // RFC 9110 §11.6.1: one scheme, then parameters with commas between them, each once.
-    expect(challenge).toMatch(/^(Bearer|Basic)( [a-z_]+="[^"\\]+"(, [a-z_]+="[^"\\]+")*)?$/);
+    // RFC 9110 §11.6.1: a scheme, then parameters with commas between them, each once; and so the next one.
+    for (const one of challenge.split(/, (?=DPoP )/)) {
+      expect(one).toMatch(/^(Bearer|Basic|DPoP)( [a-z_]+="[^"\\]+"(, [a-z_]+="[^"\\]+")*)?$/);
+    }
   });
 });

@@ -154,7 +154,7 @@ describe('GET /admin/v1/status', () => {
       ),
       issuer_keys: [],
       ready: true,
-      checks: { database: 'ok' },
+      checks: { database: 'ok', revocations: 'ok' },
     });
   });
 });
