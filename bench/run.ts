@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: exchanges a second at 32 connections, ES256 JWT-SVID in, ES256 access token out, durable audit on a real
- * PostgreSQL, 1,000 grants (BENCH_REUSE=5m: tokens are reused while so much of them is left); beside the bare floor, interleaved in one run, so that ratios mean something on a noisy machine.
+ * PostgreSQL, 1,000 grants; beside the bare floor, interleaved in one run, so that ratios mean something on a noisy machine.
+ * BENCH_REUSE=5m: tokens are reused while so much of them is left. BENCH_HSM=1: signing keys in SoftHSM.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,6 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { startPostgres } from '../test/support/postgres.ts';
 import { freePort, startServer } from '../test/support/server.ts';
+import { makeSoftHsm } from '../test/support/softhsm.ts';
 import { cpuMicrosOf } from './cpu.ts';
 
 const connections = 32;
@@ -41,11 +43,13 @@ const { publicKey, privateKey } = await generateKeyPair('ES256');
 const jwk = { ...(await exportJWK(publicKey)), kid: 'svid', alg: 'ES256', use: 'jwt-svid' };
 
 const postgres = await startPostgres();
+const hsm = process.env.BENCH_HSM === undefined ? undefined : await makeSoftHsm();
 const server = await startServer({
   policy: benchPolicy,
   environment: {
     DATABASE_URL: await migratedDatabase(),
     MINTMARK_KEY_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'),
+    ...hsm?.environment,
   },
 });
 const floor = await startFloor();
@@ -68,6 +72,7 @@ try {
 } finally {
   floor.stop();
   await server.remove();
+  hsm?.remove();
   await postgres.stop();
   rmSync(folder, { recursive: true, force: true });
 }
