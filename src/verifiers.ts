@@ -20,6 +20,8 @@ export interface VerifierParts {
   readonly keyEncryptionKey: Secret<Uint8Array>;
   readonly revocations: Revocations;
   readonly replayGuard: ReplayGuard;
+  /** Stands around every verification of a credential, for those who watch how long it takes. */
+  readonly watch?: ((verify: Verify) => Verify) | undefined;
 }
 
 export interface Verifiers {
@@ -44,7 +46,8 @@ export function openVerifiers(parts: VerifierParts): Verifiers {
     callPlatform: openCallPlatform(),
     readTokenFile,
   };
-  const verify = createVerifier(options);
+  const { watch = (inner) => inner } = parts;
+  const verify = watch(createVerifier(options));
   const verifyOwnToken = createVerifyOwnToken({ issuer, keyRing, revocations });
   const dpopNonces = createDpopNonces(keyEncryptionKey);
   return {

@@ -198,6 +198,15 @@ async function assemble(
 
   const { refusalCap, forwardAuthCap } = openRefusalCaps(clock, redis);
   const replayGuard = redis?.replayGuard ?? stores.replayGuard;
+  const traces =
+    config.traces &&
+    openTraces({
+      ...config.traces,
+      clock,
+      version: packageDescription.version,
+      log: (message, details) => logger.warn(details, message),
+    });
+  if (traces) closers.push(traces.close);
   const { options: verifierOptions, ...verifiers } = openVerifiers({
     config,
     keySets,
@@ -205,6 +214,7 @@ async function assemble(
     keyEncryptionKey,
     revocations,
     replayGuard,
+    watch: traces?.verify,
   });
   const { verify, verifyOwnToken, verifySubject, verifyDpop, dpopNonces } = verifiers;
   const forwardAuth = createForwardAuth({
@@ -221,21 +231,12 @@ async function assemble(
     revocationsReadAt: revocations.readAt,
     spool: spool?.status,
   });
-  const traces =
-    config.traces &&
-    openTraces({
-      ...config.traces,
-      clock,
-      version: packageDescription.version,
-      log: (message, details) => logger.warn(details, message),
-    });
-  if (traces) closers.push(traces.close);
   stores.audit.onBatch(metrics.observeAuditBatch);
   const parts = {
     issuer: config.issuer,
     clock,
     policy: () => policyBook.current(),
-    verify: traces?.verify(verify) ?? verify,
+    verify,
     verifyOwnToken,
     revocations,
     verifyDpop,
