@@ -150,8 +150,8 @@ describe('PostgreSQL killed with -9', () => {
     for (const book of books) await book.refresh();
     stopWatching = books.map((book) => book.watch({ pollMillis: 1_000 }));
     await write('first');
-    const builtIn = adminAudience(context.issuer);
-    const first = [1, 'https://first.test', builtIn];
+    const builtIn = [adminAudience(context.issuer), context.issuer];
+    const first = [1, 'https://first.test', ...builtIn];
     await expect.poll(served, { timeout: 5_000 }).toEqual([first, first]);
     expect(problems).toEqual([]);
 
@@ -166,7 +166,7 @@ describe('PostgreSQL killed with -9', () => {
     await postgres.restart();
     await expect.poll(() => write('second').then(() => 'made', String), { timeout: 20_000 }).toBe('made');
     const restarted = performance.now();
-    const second = [2, 'https://second.test', builtIn];
+    const second = [2, 'https://second.test', ...builtIn];
     await expect.poll(served, { timeout: 20_000, interval: 10 }).toEqual([second, second]);
     console.log(
       `after the outage the next revision is served after ${Math.round(performance.now() - restarted)} ms`,
