@@ -4,9 +4,9 @@ import type { Check } from './audit.ts';
 import type { Credential } from './credential.ts';
 import { type AskedFor, type Decision, decide } from './decide.ts';
 import { checkGrantScopes, nearestGrants } from './decision-trace.ts';
-import type { Delegation } from './delegation.ts';
+import { type Delegation, partiesOf } from './delegation.ts';
 import { OAuthError, type Reason } from './error.ts';
-import type { IdentityFields } from './identity.ts';
+import { endingWithEarlier, type IdentityFields } from './identity.ts';
 import type { Json } from './json.ts';
 import { suggest } from './policy/nearest-word.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
@@ -81,9 +81,12 @@ export function createExplain(
 ): Explain {
   /** No grant reaches past a revocation; what is refused anyway keeps its own reason, for whoever asks why. */
   const orRevoked = (explanation: Explanation, nowMillis: number): Explanation => {
-    const { identity } = explanation;
-    const revokedBy = identity && revocations.refusesNew(identity, nowMillis);
-    if (revokedBy === undefined || explanation.outcome !== 'permitted') return explanation;
+    const { identity, delegation, outcome } = explanation;
+    if (identity === undefined || outcome !== 'permitted') return explanation;
+    const revokedBy = partiesOf(identity, delegation)
+      .map((party) => revocations.refusesNew(party, nowMillis))
+      .find((kind) => kind !== undefined);
+    if (revokedBy === undefined) return explanation;
     return {
       ...explanation,
       outcome: 'refused',
@@ -99,8 +102,8 @@ export function createExplain(
       const request = readAsked(asked);
       const identity = await verify(given.credential, policy, nowMillis);
       if (identity === undefined) return { outcome: 'unchecked', detail: onlyAnExchange, grants: [] };
-      const delegation = supposeDelegation(asked, suppose, policy, nowMillis);
-      return orRevoked(explainDecision(identity, { ...request, delegation }, policy, nowMillis), nowMillis);
+      const caller = supposeCaller(identity, asked, suppose, policy, nowMillis);
+      return orRevoked(explainDecision(caller, request, policy, nowMillis), nowMillis);
     } catch (error) {
       return refusedBy(error);
     }
@@ -117,14 +120,14 @@ export function explainSupposed(
   try {
     const request = readAsked(asked);
     const identity = suppose(given, policy, nowMillis);
-    const delegation = supposeDelegation(asked, suppose, policy, nowMillis);
-    return explainDecision(identity, { ...request, delegation }, policy, nowMillis);
+    const caller = supposeCaller(identity, asked, suppose, policy, nowMillis);
+    return explainDecision(caller, request, policy, nowMillis);
   } catch (error) {
     return refusedBy(error);
   }
 }
 
-type Asked = Omit<AskedFor, 'proof'> & Pick<Question, 'proof'>;
+type Asked = Omit<AskedFor, 'proof' | 'delegation'> & Pick<Question, 'proof'>;
 
 /** By the readers and in the order of the token endpoints. Throws as they do. */
 function readAsked({
@@ -139,24 +142,35 @@ function readAsked({
   return { audience, scopes, additionalClaims: claims, requestedFormat: tokenFormat, proof };
 }
 
-function supposeDelegation(
+interface SupposedCaller {
+  readonly identity: IdentityFields;
+  readonly delegation?: Delegation;
+}
+
+/** As `proveCaller`: a client with a subject token of its own asks for itself, unless we minted that token. */
+function supposeCaller(
+  client: IdentityFields,
   { subject, actor }: Pick<Question, 'subject' | 'actor'>,
   suppose: Suppose,
   policy: PolicySnapshot,
   nowMillis: number,
-): Delegation | undefined {
-  if (subject === undefined) return undefined;
+): SupposedCaller {
+  if (subject === undefined) return { identity: client };
   const about = suppose(subject.given, policy, nowMillis);
   const { scope } = subject;
-  return {
+  if (scope === undefined && actor === undefined && about.spiffeId === client.spiffeId) {
+    return { identity: endingWithEarlier(about, client) };
+  }
+  const delegation = {
     ...(scope === undefined
       ? { subject: about }
       : {
-          subject: { ...about, credentialKind: 'own-token', claims: {} },
+          subject: { ...about, credentialKind: 'own-token' as const, claims: {} },
           inherited: { scopes: parseScope(scope) ?? [] },
         }),
     ...(actor === undefined ? {} : { actor: suppose(actor, policy, nowMillis) }),
   };
+  return { identity: client, delegation };
 }
 
 function refusedBy(error: unknown): Explanation {
@@ -171,21 +185,21 @@ const maxLookedAt = 5_000;
 const maxSuggestions = 200;
 
 function explainDecision(
-  identity: IdentityFields,
+  { identity, delegation }: SupposedCaller,
   { proof, ...asked }: Asked,
   policy: PolicySnapshot,
   nowMillis: number,
 ): Explanation {
   // Who authenticates with a certificate has shown it.
   const kind = proof ?? (identity.credentialKind === 'x509-svid' ? 'mtls' : undefined);
-  const decision = decide(identity, { ...asked, proof: kind && { kind } }, policy, nowMillis);
+  const decision = decide(identity, { ...asked, delegation, proof: kind && { kind } }, policy, nowMillis);
   const detail = detailOf(decision, asked.audience, policy);
   return {
     outcome: decision.permit ? 'permitted' : 'refused',
     ...(decision.permit ? {} : { reason: decision.reason }),
     ...(detail === undefined ? {} : { detail }),
     identity,
-    ...(asked.delegation === undefined ? {} : { delegation: asked.delegation }),
+    ...(delegation === undefined ? {} : { delegation }),
     decision,
     grants: grantVerdicts(identity, decision, policy),
   };

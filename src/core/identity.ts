@@ -36,7 +36,7 @@ export function proveIdentity(fields: IdentityFields): Identity {
 }
 
 /** The subject, ending no later than another proof of the same identity does. */
-export function endingWithEarlier(subject: Identity, other: Identity): Identity {
+export function endingWithEarlier<T extends IdentityFields>(subject: T, other: IdentityFields): T {
   return other.expiresAt < subject.expiresAt
     ? Object.freeze({ ...subject, expiresAt: other.expiresAt })
     : subject;

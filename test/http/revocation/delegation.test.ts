@@ -77,3 +77,22 @@ it('ends what a token was exchanged for too, by a link of its chain', async () =
   await revoke(gateway);
   expect(await outcomeOf(await ask())).toEqual([400, 'invalid_request', 'token.revoked']);
 });
+
+it.each([
+  ['the subject', user],
+  ['the client', agent],
+  ['the actor', stranger],
+])('is explained as the exchange refuses it, where %s is revoked', async (_role, revoked) => {
+  const explain = async () => {
+    const payload = {
+      spiffe_id: agent,
+      subject: { spiffe_id: user },
+      actor: { spiffe_id: stranger },
+      request: { audience: 'vault' },
+    };
+    return (await callAdmin(story.house.app, '/explain', { method: 'POST', payload })).json();
+  };
+  expect(await explain()).toMatchObject({ outcome: 'permitted' });
+  await revoke(revoked, new Date(testNowMillis + 3_600_000).toISOString());
+  expect(await explain()).toMatchObject({ outcome: 'refused', reason: 'policy.identity_revoked' });
+});

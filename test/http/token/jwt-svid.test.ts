@@ -251,3 +251,23 @@ describe('the bundle', () => {
 function asJose({ keys }: JSONWebKeySet): JSONWebKeySet {
   return { keys: keys.map(({ use: _use, ...key }) => key) };
 }
+
+it('is explained as it is given, to a client that comes with a subject token of its own', async () => {
+  const client = {
+    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    client_assertion: await story.platformToken(),
+  };
+  expect((await exchange(client)).statusCode).toBe(200);
+  const payload = {
+    spiffe_id: api,
+    subject: { spiffe_id: api },
+    request: { audience: 'mesh', token_format: 'jwt-svid' },
+  };
+  const ask = async (question: object) =>
+    (await callAdmin(house.app, '/explain', { method: 'POST', payload: question })).json();
+  expect(await ask(payload)).toMatchObject({ outcome: 'permitted' });
+  // One that we minted makes it a delegation, for whose token a JWT-SVID could not stand.
+  expect(await ask({ ...payload, subject: { spiffe_id: api, scope: '' } })).toMatchObject({
+    reason: 'policy.svid_for_another',
+  });
+});
