@@ -34,13 +34,13 @@ export interface Caller {
   readonly proofs: readonly Identity[];
 }
 
-/** `onClient` is told who asks as soon as that is proven, so that what is refused afterwards is known to be theirs. */
+/** `onCaller` is told who asks as soon as that is proven, so that what is refused afterwards is known to be theirs. */
 export async function proveCaller(
   parts: CallerParts,
   request: TokenRequest,
   policy: PolicySnapshot,
   nowMillis: number,
-  onClient: (client: Identity) => void,
+  onCaller: (caller: Identity) => void,
 ): Promise<Caller> {
   const prove = <T>(
     verify: (credential: Credential, policy: PolicySnapshot, nowMillis: number) => Promise<T>,
@@ -51,15 +51,15 @@ export async function proveCaller(
     });
   const client = request.clientAssertion && (await prove(parts.verify, request.clientAssertion));
   if (client) {
+    onCaller(client);
     checkClientId(request, client);
-    onClient(client);
   }
   const { identity: subject, inherited } = await prove(parts.verifySubject, request.credential);
   if (client === undefined) {
     // RFC 8693 §2.1: without client authentication, whoever got hold of a token could have a new one for it.
-    if (inherited !== undefined || request.actorToken !== undefined) {
-      return refuse('request.client_assertion_missing');
-    }
+    if (inherited !== undefined) return refuse('request.client_assertion_missing');
+    onCaller(subject);
+    if (request.actorToken !== undefined) return refuse('request.client_assertion_missing');
     checkClientId(request, subject);
     return { identity: subject, proofs: [subject] };
   }

@@ -55,7 +55,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
         request,
         policy,
         nowMillis,
-        (client) => noteIdentity(event, client),
+        (caller) => noteIdentity(event, caller),
       );
       noteIdentity(event, identity);
       noteDelegation(event, delegation);

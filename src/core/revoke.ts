@@ -121,6 +121,7 @@ async function proveCaller(
   noteCredential(event, credential);
   const identity = await parts.verify(credential, parts.policy(), nowMillis);
   noteIdentity(event, identity);
+  event.actor = identity.spiffeId; // known from here on, so that no cap hides what is refused of it
   if (clientId !== undefined && !identity.clientIds.includes(clientId)) refuse('request.client_id_mismatch');
   await claimFirstUse(parts.replayGuard, [identity]);
   return { name: identity.spiffeId, ownId: identity.spiffeId };

@@ -172,6 +172,19 @@ describe('a stranger', () => {
       statuses.push(response.statusCode);
     }
     expect([statuses[0], statuses[119], statuses[120]]).toEqual([401, 401, 429]);
+    // Whose credential holds is no stranger, wherever it comes from: what is refused of it is recorded, and theirs.
+    const known = await house.app.inject({
+      method: 'POST',
+      url: '/oauth/revoke',
+      remoteAddress: '198.51.100.7',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      payload: new URLSearchParams({ token: 'a', client_id: gate, ...(await story.assertion()) }).toString(),
+    });
+    expect(await eventOf(known)).toMatchObject({
+      outcome: 'refused',
+      reason: 'request.client_id_mismatch',
+      actor: orders,
+    });
   });
 });
 

@@ -204,6 +204,35 @@ describe('identities that do not match', () => {
       reason: 'request.client_id_mismatch',
     });
   });
+
+  it.each([
+    ['a client', async () => asClient(svid, { client_id: 'spiffe://prod.test/other' })],
+    [
+      'a subject without a client',
+      async () => ({
+        grant_type: exchangeGrant,
+        subject_token: svid,
+        subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+        client_id: 'spiffe://prod.test/other',
+      }),
+    ],
+    [
+      'a subject with an actor and without a client',
+      async () => ({
+        grant_type: exchangeGrant,
+        subject_token: svid,
+        subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+        actor_token: svid,
+        actor_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+      }),
+    ],
+  ])('names %s that it refuses after its credential held', async (_who, form) => {
+    const response = await postForm(house.app, await form());
+    expect(await house.eventOf(response.json().request_id)).toMatchObject({
+      outcome: 'refused',
+      identity: orders,
+    });
+  });
 });
 
 describe('policy', () => {
