@@ -22,8 +22,12 @@ const longestBanMillis = 400 * 86_400_000;
 
 export function revocationRoutes(
   authorize: Authorize,
-  { clock, keyRing, policyBook, revocations }: HttpDependencies,
+  { clock, keyRing, keyRings, policyBook, revocations }: HttpDependencies,
 ): FastifyPluginAsyncZod {
+  /** Whose tokens are never shown to us, so that to revoke the key here would do nothing, and say that it did. */
+  const isOfAnotherRing = (kid: string) =>
+    keyRings.some((ring) => ring !== keyRing && ring.list().some((key) => key.kid === kid));
+
   return async (app) => {
     app.get(
       '/revocations',
@@ -84,6 +88,12 @@ export function revocationRoutes(
       async (request, reply) => {
         const { not_until: notUntilText, reason } = request.body;
         const { kind, name } = namedIn(request.body);
+        if (kind === 'key' && isOfAnotherRing(name)) {
+          throw new AdminProblem('malformed-request', {
+            detail:
+              'key: signs JWT-SVIDs, which others verify: take it out of the bundle by POST /admin/v1/keys/{kid}/revoke',
+          });
+        }
         if (kind === 'issuer') await policyBook.refresh(); // another replica may just have changed it
         const target = revocationTarget(kind, name, policyBook.current(), (kid) =>
           keyRing.list().some((key) => key.kid === kid && key.state !== 'retiring'),

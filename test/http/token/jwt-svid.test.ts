@@ -271,3 +271,13 @@ it('is explained as it is given, to a client that comes with a subject token of 
     reason: 'policy.svid_for_another',
   });
 });
+
+it('has a key that no revocation reaches, since others verify it: whoever tries is told what does', async () => {
+  const { kid } = decodeProtectedHeader((await exchange()).json().access_token);
+  const response = await callAdmin(house.app, '/revocations', { method: 'POST', payload: { key: kid } });
+  expect([response.statusCode, response.json().detail]).toEqual([
+    400,
+    'key: signs JWT-SVIDs, which others verify: take it out of the bundle by POST /admin/v1/keys/{kid}/revoke',
+  ]);
+  expect((await callAdmin(house.app, '/revocations')).json()).toEqual({ revocations: [] });
+});
