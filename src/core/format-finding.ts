@@ -16,7 +16,7 @@ export interface FormatFinding {
 /** Nothing is looked at where an access token is asked for of a resource that takes them. */
 export function findFormat(
   { spiffeId }: IdentityFields,
-  { requestedFormat = 'access_token', scopes = [], delegation }: AskedFor,
+  { requestedFormat = 'access_token', scopes = [], delegation, proof }: AskedFor,
   resource: Resource,
   policy: PolicySnapshot,
 ): FormatFinding {
@@ -35,6 +35,13 @@ export function findFormat(
     const actual = clip(`for ${delegation.subject.spiffeId}, by a client with its subject token`);
     const party: Check = { check: 'token.subject', ok: false, expected: spiffeId, actual };
     return { reason: 'policy.svid_for_another', checks: [format, party] };
+  }
+
+  // A certificate is shown on every call, but a proof on purpose: its holder would believe the token bound, and it is not.
+  if (proof?.kind === 'dpop') {
+    const expected = 'none, for a JWT-SVID is bound to nothing';
+    const shown: Check = { check: 'token.proof', ok: false, expected, actual: proof.kind };
+    return { reason: 'request.svid_not_bound', checks: [format, shown] };
   }
 
   // SPIFFE-ID §2.1: who signs for a trust domain is its own to say, and no other one's authority may.

@@ -1,7 +1,6 @@
 /** The two ways to ask for a token: `POST /oauth/token` and `POST /api/v1/token`. Both end in the same exchange. */
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { paths, tokenEndpointOf } from '../core/discovery.ts';
-import { refuse } from '../core/error.ts';
 import type { TokenRequest } from '../core/request.ts';
 import { readAgentlessRequest } from './agentless-request.ts';
 import type { HttpDependencies } from './dependencies.ts';
@@ -21,10 +20,6 @@ export const tokenRoutes: FastifyPluginAsync<HttpDependencies> = async (app, dep
     const remember = () => {
       const asked = read();
       isTokenExchange = asked.isTokenExchange;
-      // Its holder would believe the token bound, and it is not.
-      if (asked.requestedFormat === 'jwt-svid' && request.headers.dpop !== undefined) {
-        refuse('request.svid_not_bound');
-      }
       return asked;
     };
     // With each answer to a proof, so that a client never has to ask for one twice (RFC 9449 §8.2).

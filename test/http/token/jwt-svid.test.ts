@@ -1,8 +1,22 @@
 /** JWT-SVIDs of our own trust domain: what they look like, whose keys sign them, and who gets none. */
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newAddress, openHouse, postForm, type TestHouse, testIssuer } from '../../support/house.ts';
-import { type bundleOf, kubernetesClaims, testNowMillis, testNowSeconds } from '../../support/tokens.ts';
+import { makeProof } from '../../support/dpop.ts';
+import {
+  newAddress,
+  openHouse,
+  postForm,
+  type TestHouse,
+  testIssuer,
+  testTokenEndpoint,
+} from '../../support/house.ts';
+import {
+  type bundleOf,
+  kubernetesClaims,
+  makeKey,
+  testNowMillis,
+  testNowSeconds,
+} from '../../support/tokens.ts';
 import { makeDomain, verifierFor } from '../../support/tokens-policy.ts';
 import { callAdmin } from '../admin/admin-calls.ts';
 import { clusterIssuer, orders, tellStory } from './story.ts';
@@ -176,8 +190,24 @@ describe('no JWT-SVID is given', () => {
   });
 
   it('with a DPoP proof, to which it would not be bound', async () => {
-    const response = await exchange({}, { dpop: 'eyJ.eyJ.sig' });
+    const key = await makeKey('client');
+    const prove = async (claims = {}) => ({ dpop: await makeProof(key, testTokenEndpoint, claims) });
+    const { headers } = await exchange({}, await prove());
+    const response = await exchange({}, await prove({ nonce: headers['dpop-nonce'] }));
     expect(await refusalOf(response)).toEqual([400, 'invalid_request', 'request.svid_not_bound']);
+    const event = await house.eventOf(response.json().request_id);
+    expect(event).toMatchObject({
+      identity: api,
+      resource: 'mesh',
+      requested_format: 'jwt-svid',
+      proof: 'dpop',
+    });
+    const payload = {
+      spiffe_id: api,
+      request: { audience: 'mesh', token_format: 'jwt-svid', proof: 'dpop' },
+    };
+    const explained = await callAdmin(house.app, '/explain', { method: 'POST', payload });
+    expect(explained.json()).toMatchObject({ outcome: 'refused', reason: 'request.svid_not_bound' });
   });
 
   it('at our admin API: it is no access token there', async () => {
