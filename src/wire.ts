@@ -66,7 +66,6 @@ const tlsPollMillis = 30_000;
 const keyRefreshMillis = 1_000;
 const keyAgeMillis = 3_600_000;
 const checkpointMillis = 60_000;
-/** Refusals of unverified credentials that one address may have recorded a minute. */
 
 export interface House {
   readonly app: FastifyInstance;
@@ -251,7 +250,6 @@ async function assemble(
     mintOrReuse: createMintOrReuse({
       keyEncryptionKey,
       caches: [memoryTokenCache(clock), ...(redis ? [redis.tokenCache] : [])],
-      revocationEpoch: () => revocations.epoch(),
     }),
     svidKeyRing,
   });

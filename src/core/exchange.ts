@@ -24,7 +24,7 @@ import { draftAccessToken, type MintedToken } from './token.ts';
 export interface ExchangeParts extends CallerParts {
   readonly clock: Clock;
   readonly policy: () => PolicySnapshot;
-  readonly revocations: Pick<Revocations, 'refusesNew'>;
+  readonly revocations: Pick<Revocations, 'refusesNew' | 'epoch'>;
   readonly verifyDpop: VerifyDpop;
   readonly replayGuard: ReplayGuard;
   readonly keyRing: KeyRing;
@@ -59,6 +59,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
       );
       noteIdentity(event, identity);
       noteDelegation(event, delegation);
+      const revocationEpoch = parts.revocations.epoch();
       refuseRevoked(parts.revocations, proofs, nowMillis);
 
       // Before anything is used up: a client may have to prove its key again, with a nonce of ours.
@@ -91,6 +92,7 @@ export function createExchange(parts: ExchangeParts): Exchange {
       const token = await parts.mintOrReuse(signer, draft, {
         minRemainingSeconds: decision.resource.reuseMinRemainingSeconds,
         policyRevision: policy.revision,
+        revocationEpoch,
         nowMillis,
       });
       noteToken(event, token);

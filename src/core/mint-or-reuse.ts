@@ -17,8 +17,6 @@ export interface MintOrReuseParts {
   readonly keyEncryptionKey: Secret<Uint8Array>;
   /** The nearest first. */
   readonly caches: readonly TokenCache[];
-  /** Moves with each revocation: what was minted before it is not handed out again. */
-  readonly revocationEpoch: () => number;
 }
 
 /** Throws `server.signer_unavailable` when no signature could be made. What a cache does is never an error. */
@@ -28,7 +26,7 @@ export type MintOrReuse = (signer: Signer, draft: TokenDraft, terms: ReuseTerms)
 const maxWaits = 3;
 
 export function createMintOrReuse(parts: MintOrReuseParts): MintOrReuse {
-  const { keyEncryptionKey, caches, revocationEpoch } = parts;
+  const { keyEncryptionKey, caches } = parts;
   const nameKey = deriveKey(keyEncryptionKey.reveal(), 'mintmark token reuse name 1');
   const sealKey = deriveKey(keyEncryptionKey.reveal(), 'mintmark token reuse seal 1');
   const underWay = new Map<string, Promise<MintedToken>>();
@@ -72,11 +70,12 @@ export function createMintOrReuse(parts: MintOrReuseParts): MintOrReuse {
     return token;
   }
 
-  return async (signer, draft, { minRemainingSeconds, policyRevision, nowMillis }) => {
+  return async (signer, draft, terms) => {
+    const { minRemainingSeconds, nowMillis } = terms;
     if (minRemainingSeconds === undefined || draft.token.lifetimeSeconds < minRemainingSeconds) {
       return signDraft(signer, draft);
     }
-    const name = reuseName(nameKey, draft, policyRevision, revocationEpoch());
+    const name = reuseName(nameKey, draft, terms);
     // Callers at once make one signature; one whose credential ends earlier may not be able to take the other's token.
     for (let waits = 0; waits < maxWaits; waits++) {
       const others = underWay.get(name);

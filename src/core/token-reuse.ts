@@ -8,6 +8,8 @@ export interface ReuseTerms {
   /** The least that must be left of a token that is handed out again; undefined where none ever is. */
   readonly minRemainingSeconds: number | undefined;
   readonly policyRevision: number;
+  /** Of the revocations that the caller was held against: what was minted under others is not handed out again. */
+  readonly revocationEpoch: number;
   readonly nowMillis: number;
 }
 
@@ -26,8 +28,7 @@ export interface HeldToken {
 export function reuseName(
   nameKey: Uint8Array,
   { header, claims, token }: TokenDraft,
-  policyRevision: number,
-  revocationEpoch: number,
+  { policyRevision, revocationEpoch }: ReuseTerms,
 ): string {
   const { iat: _iat, exp: _exp, jti: _jti, ...lasting } = claims;
   return createHmac('sha256', nameKey)

@@ -68,11 +68,16 @@ const keyEncryptionKey = new Secret(new Uint8Array(32).fill(7));
 function replicaOn(redis: RedisStores, kek = keyEncryptionKey) {
   const clock = { now: () => Date.now() };
   const caches = [memoryTokenCache(clock), redis.tokenCache];
-  const mintOrReuse = createMintOrReuse({ keyEncryptionKey: kek, caches, revocationEpoch: () => 0 });
+  const mintOrReuse = createMintOrReuse({ keyEncryptionKey: kek, caches });
   return (signer: ReturnType<typeof countingSigner>, audience: string) => {
     const nowMillis = Date.now();
     const draft = draftAccessToken(signer, { ...exampleOrder, audience, nowMillis });
-    return mintOrReuse(signer, draft, { minRemainingSeconds: 120, policyRevision: 1, nowMillis });
+    return mintOrReuse(signer, draft, {
+      minRemainingSeconds: 120,
+      policyRevision: 1,
+      revocationEpoch: 0,
+      nowMillis,
+    });
   };
 }
 

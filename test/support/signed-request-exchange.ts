@@ -78,7 +78,7 @@ export async function openSignedRequestExchange(options: {
     policy: () => policy,
     verify,
     verifySubject: async (...presented) => ({ identity: await verify(...presented) }),
-    revocations: { refusesNew: () => undefined },
+    revocations: { refusesNew: () => undefined, epoch: () => 0 },
     verifyDpop: () => Promise.reject(new Error('no proof to verify')),
     replayGuard: stores.replayGuard,
     svidKeyRing: {

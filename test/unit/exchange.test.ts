@@ -82,7 +82,7 @@ function house(broken: Partial<ExchangeParts> = {}) {
     policy: () => policy,
     verify,
     verifySubject: async (...presented) => ({ identity: await verify(...presented) }),
-    revocations: { refusesNew: () => undefined },
+    revocations: { refusesNew: () => undefined, epoch: () => 1 },
     verifyDpop: () => Promise.reject(new Error('no proof to verify')),
     replayGuard: { claim: async () => true },
     keyRing: { signer: () => signer, publicKeys: () => [] },
@@ -188,7 +188,10 @@ describe('an exchange', () => {
   it('refuses a revoked identity, after it is proven and before its credential is used up', async () => {
     const claims: string[] = [];
     const { exchange, events, signedCount } = house({
-      revocations: { refusesNew: ({ spiffeId: id }) => (id === spiffeId ? 'identity' : undefined) },
+      revocations: {
+        refusesNew: ({ spiffeId: id }) => (id === spiffeId ? 'identity' : undefined),
+        epoch: () => 1,
+      },
       replayGuard: { claim: async (key) => claims.push(key) > 0 },
     });
     expect(await outcomeOf(exchange)).toEqual(['unauthorized_client', 'policy.identity_revoked']);
@@ -228,4 +231,24 @@ describe('an exchange', () => {
     expect(await outcomeOf(beyond.exchange)).toEqual(['temporarily_unavailable', 'server.rate_limited']);
     expect(beyond.events).toHaveLength(0);
   });
+});
+
+it('keeps a token under the revocations that its caller was held against, not those that came meanwhile', async () => {
+  let epoch = 1;
+  const epochs: number[] = [];
+  const { exchange } = house({
+    revocations: { refusesNew: () => undefined, epoch: () => epoch },
+    replayGuard: {
+      claim: async () => {
+        epoch = 2; // whose token this is may be revoked now, and it was issued before
+        return true;
+      },
+    },
+    mintOrReuse: (signer, draft, terms) => {
+      epochs.push(terms.revocationEpoch);
+      return signDraft(signer, draft);
+    },
+  });
+  expect(await outcomeOf(exchange)).toBe('a token');
+  expect(epochs).toEqual([1]);
 });

@@ -30,8 +30,7 @@ function installation(given: Partial<MintOrReuseParts> = {}) {
       puts.push({ name, seconds });
     },
   };
-  const replica = () =>
-    createMintOrReuse({ keyEncryptionKey: key, caches: [cache], revocationEpoch: () => 0, ...given });
+  const replica = () => createMintOrReuse({ keyEncryptionKey: key, caches: [cache], ...given });
   const mintOrReuse = replica();
   return {
     signer,
@@ -47,6 +46,7 @@ function installation(given: Partial<MintOrReuseParts> = {}) {
       mint(by, draftAccessToken(by, { ...exampleOrder, nowMillis, ...order }), {
         minRemainingSeconds,
         policyRevision,
+        revocationEpoch: 0,
         nowMillis,
       }),
   };
@@ -102,7 +102,12 @@ describe('the same request', () => {
     const cache = { get: async (name: string) => void asked.push(name), put: async () => {} };
     const { mint, replica, signer } = installation({ caches: [cache as TokenCache] });
     await mint({ lifetimeSeconds: 119 });
-    const terms = { minRemainingSeconds: undefined, policyRevision: 1, nowMillis: testNowMillis };
+    const terms = {
+      minRemainingSeconds: undefined,
+      policyRevision: 1,
+      revocationEpoch: 0,
+      nowMillis: testNowMillis,
+    };
     await replica()(signer, draftAccessToken(signer, exampleOrder), terms);
     expect(asked).toEqual([]);
     await mint({ lifetimeSeconds: 121 });
@@ -178,12 +183,12 @@ describe('a request that differs', () => {
       const mintOrReuse = createMintOrReuse({
         keyEncryptionKey,
         caches: [cache],
-        revocationEpoch: () => epoch,
       });
       const draft = draftOf(by, given);
       const token = await mintOrReuse(by, draft, {
         minRemainingSeconds,
         policyRevision,
+        revocationEpoch: epoch,
         nowMillis: testNowMillis,
       });
       return { token, signed: signed(draft, given) };
@@ -295,7 +300,7 @@ describe('a cache', () => {
       },
     };
     const replicas = near.map((cache) =>
-      createMintOrReuse({ keyEncryptionKey: key, caches: [cache, counted], revocationEpoch: () => 0 }),
+      createMintOrReuse({ keyEncryptionKey: key, caches: [cache, counted] }),
     );
     const jtis = [];
     for (const index of [0, 0, 1, 1, 0]) jtis.push((await far.mint({}, far.signer, replicas[index])).jti);
