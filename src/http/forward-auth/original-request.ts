@@ -21,7 +21,8 @@ export function readShownProof(
     refuse('dpop.request_unknown', 'the proxy is none of MINTMARK_TRUSTED_PROXIES');
   }
   const methods = stated(request, 'x-original-method', 'x-forwarded-method');
-  const method = oneOf(methods.length === 0 ? [request.method] : methods, 'method');
+  const isOwnMethod = rest !== '' || methods.length === 0;
+  const method = oneOf(isOwnMethod ? [...methods, request.method] : methods, 'method');
   return { proof, method, url: oneOf(urlsOf(request, rest), 'URL') };
 }
 
@@ -31,9 +32,8 @@ function urlsOf(request: FastifyRequest, rest: string): readonly string[] {
   const [host] = stated(request, 'x-forwarded-host');
   const [uri] = stated(request, 'x-forwarded-uri'); // Traefik
   const forwarded = uri === undefined ? undefined : `${scheme}://${host}${uri}`;
-  const found = [original, forwarded].filter((url) => url !== undefined);
-  if (found.length > 0 || rest === '') return found.map(normal);
-  return [normal(`${scheme}://${request.headers.host}${rest}`)];
+  const appended = rest === '' ? undefined : `${scheme}://${request.headers.host}${rest}`;
+  return [original, forwarded, appended].filter((url) => url !== undefined).map(normal);
 }
 
 /** Undefined parts make no URL, and are refused as such. */

@@ -131,6 +131,21 @@ describe('a token that is bound to a key', () => {
     expect(await ask(await withProof(envoy), appended)).toMatchObject(passes);
   });
 
+  it.each<[string, Record<string, string>]>([
+    ['the URL, as nginx would', { 'x-original-url': url }],
+    [
+      'the URL, as Traefik would',
+      { 'x-forwarded-host': 'inventory.internal.example', 'x-forwarded-uri': '/items/7' },
+    ],
+    ['the method', { 'x-original-method': 'PUT' }],
+  ])('is refused where a client of Envoy writes %s of another request', async (what, written) => {
+    const isMethod = what === 'the method';
+    const envoy = { host: 'inventory.internal.example', 'x-forwarded-proto': 'https', ...written };
+    const path = `/items:read/items/${isMethod ? 7 : 8}`;
+    const answer = await ask(await withProof(envoy), { path, method: isMethod ? 'DELETE' : 'PUT' });
+    expect(answer).toMatchObject({ status: 401, reason: 'dpop.request_unknown', spiffeId: '' });
+  });
+
   it('is refused as a bearer token, with and without its proof', async () => {
     const headers = await withProof(traefik);
     for (const dpop of [headers.dpop, '']) {
