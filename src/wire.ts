@@ -251,7 +251,7 @@ async function assemble(
       keyEncryptionKey,
       caches: [memoryTokenCache(clock), ...(redis ? [redis.tokenCache] : [])],
     }),
-    svidKeyRing,
+    svidKeyRing: traces?.keyRing(svidKeyRing) ?? svidKeyRing,
   });
   const measured = metrics.measure(exchange);
   const verifyShownToken = createVerifyShownToken(verifyOwnToken, verifyDpop);

@@ -25,8 +25,11 @@ afterEach(async () => {
   await collector.close();
 });
 
-const open = async (environment: Record<string, string> = {}) => {
-  house = await openHouse(story.documents, { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, ...environment });
+const open = async (environment: Record<string, string> = {}, more: readonly unknown[] = []) => {
+  house = await openHouse([...story.documents, ...more], {
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    ...environment,
+  });
   return house;
 };
 
@@ -72,6 +75,30 @@ describe('traces', () => {
       expect(BigInt(span.startTimeUnixNano)).toBeGreaterThanOrEqual(BigInt(root?.startTimeUnixNano ?? 0));
     }
     expect(root?.startTimeUnixNano.slice(0, 13)).toBe(String(testNowMillis));
+  });
+
+  it('show who signs a JWT-SVID as they show it of an access token', async () => {
+    const document = (kind: string, spec: object) => ({
+      apiVersion: 'mintmark/v1',
+      kind,
+      metadata: { name: 'mesh' },
+      spec,
+    });
+    await open({}, [
+      document('Resource', { audience: 'mesh', tokenFormats: ['jwt-svid'] }),
+      document('Grant', { subjects: [{ issuer: 'cluster' }], resource: 'mesh' }),
+    ]);
+    const asked = {
+      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+      client_assertion: '',
+      subject_token: await story.platformToken(),
+      subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+      requested_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+      audience: 'mesh',
+    };
+    expect((await post(asked)).status).toBe(200);
+    const spans = await collected();
+    expect(spans.map(({ name }) => name)).toEqual(['verify', 'decide', 'sign', 'record', 'exchange']);
   });
 
   it('say where a refusal was made, and its reason', async () => {
