@@ -1,5 +1,6 @@
 /** The nonces that DPoP proofs must hold (RFC 9449 §8): kept nowhere, and every replica accepts every other's. */
-import { createHmac, hkdfSync } from 'node:crypto';
+import { createHmac } from 'node:crypto';
+import { deriveKey } from '../core/sealed-token.ts';
 import type { Secret } from '../core/secret.ts';
 
 export interface DpopNonces {
@@ -11,14 +12,11 @@ export interface DpopNonces {
 
 /** A nonce lives for one of these at least, and for two at most. */
 const slotMillis = 120_000;
-const keyBytes = 32;
 const nonceBytes = 16;
 
 /** The key is derived from the key-encryption key, which all replicas share and nobody outside knows. */
 export function createDpopNonces(keyEncryptionKey: Secret<Uint8Array>): DpopNonces {
-  const key = new Uint8Array(
-    hkdfSync('sha256', keyEncryptionKey.reveal(), new Uint8Array(), 'mintmark dpop nonce', keyBytes),
-  );
+  const key = deriveKey(keyEncryptionKey.reveal(), 'mintmark dpop nonce');
   const nonceOf = (slot: number) =>
     createHmac('sha256', key).update(String(slot)).digest().subarray(0, nonceBytes).toString('base64url');
   const slotAt = (nowMillis: number) => Math.floor(nowMillis / slotMillis);

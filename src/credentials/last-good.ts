@@ -10,9 +10,10 @@
  * A trust domain that was set up anew, and counts its spiffe_sequence from the beginning, is refused over restarts too:
  * a change to what its document says of the bundle makes it another source.
  */
-import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { isJsonObject } from '../core/json.ts';
 import type { KeyCache } from '../core/ports.ts';
+import { deriveKey } from '../core/sealed-token.ts';
 import type { Secret } from '../core/secret.ts';
 
 export interface GoodDocument {
@@ -45,9 +46,7 @@ export function openLastGoods(
   previous?: Secret<Uint8Array>,
 ): (source: string) => LastGood {
   const sealUnder = (key: Secret<Uint8Array>) => {
-    const sealKey = new Uint8Array(
-      hkdfSync('sha256', key.reveal(), new Uint8Array(), 'mintmark key cache 1', sealBytes),
-    );
+    const sealKey = deriveKey(key.reveal(), 'mintmark key cache 1');
     return (source: string, body: string) =>
       createHmac('sha256', sealKey)
         .update(JSON.stringify([source, body]))

@@ -1,6 +1,7 @@
 /** A file that only this installation can have written: its last line is an HMAC over all that stands before it. */
-import { createHmac, hkdfSync, randomUUID, timingSafeEqual } from 'node:crypto';
+import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
 import { open, readFile, rename, unlink } from 'node:fs/promises';
+import { deriveKey } from '../../core/sealed-token.ts';
 import type { Secret } from '../../core/secret.ts';
 import { isErrno } from './private-file.ts';
 
@@ -63,8 +64,7 @@ export function sealedFile(
 }
 
 function sealKeyOf(keyEncryptionKey: Secret<Uint8Array>, purpose: string): Uint8Array {
-  const info = `mintmark sealed file ${purpose}`;
-  return new Uint8Array(hkdfSync('sha256', keyEncryptionKey.reveal(), new Uint8Array(), info, sealBytes));
+  return deriveKey(keyEncryptionKey.reveal(), `mintmark sealed file ${purpose}`);
 }
 
 const chunkLength = 64 * 1024;
