@@ -19,16 +19,21 @@ export interface ShownBinding {
  * a mesh shows on every call; a proof is made on purpose, so that a token which is bound to no key is refused beside one
  * (RFC 9449 §7.1). Refuses with `token.binding_…`.
  */
-export function requireBinding({ confirmation }: Pick<OwnToken, 'confirmation'>, shown: ShownBinding): void {
+export function requireBinding(
+  { confirmation, subject }: Pick<OwnToken, 'confirmation' | 'subject'>,
+  shown: ShownBinding,
+): void {
+  const whose = `sub ${subject}`; // it is ours and in force, and somebody may have stolen it
+
   const isKeyBound = confirmation !== undefined && 'jkt' in confirmation;
   if (isKeyBound !== (shown.scheme === 'DPoP')) {
-    refuse('token.binding_scheme', `the token is ${isKeyBound ? '' : 'not '}bound to a DPoP key`);
+    refuse('token.binding_scheme', `${whose}: the token is ${isKeyBound ? '' : 'not '}bound to a DPoP key`);
   }
   if (confirmation === undefined) return;
   const actual = isKeyBound ? shown.jkt : shown.certificate && thumbprintOf(shown.certificate);
-  if (actual === undefined) refuse('token.binding_missing');
+  if (actual === undefined) refuse('token.binding_missing', whose);
   const expected = 'jkt' in confirmation ? confirmation.jkt : confirmation['x5t#S256'];
-  if (actual !== expected) refuse('token.binding_mismatch');
+  if (actual !== expected) refuse('token.binding_mismatch', whose);
 }
 
 /** `x5t#S256` of a certificate in DER (RFC 8705 §3.1). */

@@ -2,10 +2,12 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { Confirmation } from '../../src/core/own-token.ts';
+import { parseSpiffeId } from '../../src/core/spiffe-id.ts';
 import { requireBinding, type ShownBinding, thumbprintOf } from '../../src/core/token-binding.ts';
 
 const certificate = Buffer.from('a certificate');
 const thumbprint = createHash('sha256').update(certificate).digest('base64url');
+const subject = parseSpiffeId('spiffe://prod.test/orders') ?? expect.unreachable();
 const toKey = { jkt: 'key' };
 const toCertificate = { 'x5t#S256': thumbprint };
 
@@ -21,7 +23,7 @@ describe('a token', () => {
     ['bound to that key, beside a certificate', toKey, { scheme: 'DPoP', jkt: 'key', certificate }],
     ['bound to the certificate that is shown', toCertificate, { scheme: 'Bearer', certificate }],
   ])('is let through: %s', (_, confirmation, shown) => {
-    expect(() => requireBinding({ confirmation }, shown)).not.toThrow();
+    expect(() => requireBinding({ confirmation, subject }, shown)).not.toThrow();
   });
 
   it.each<[string, string, Confirmation | undefined, ShownBinding]>([
@@ -50,8 +52,12 @@ describe('a token', () => {
       { scheme: 'DPoP', jkt: 'key', certificate },
     ],
   ])('is refused: %s', (_, reason, confirmation, shown) => {
-    expect(() => requireBinding({ confirmation }, shown)).toThrow(
-      expect.objectContaining({ reason, code: 'invalid_token' }),
+    expect(() => requireBinding({ confirmation, subject }, shown)).toThrow(
+      expect.objectContaining({
+        reason,
+        code: 'invalid_token',
+        detail: expect.stringMatching(/^sub spiffe:\/\/prod\.test\/orders/),
+      }),
     );
   });
 });
