@@ -1,4 +1,5 @@
 /** The keys of one issuer over their store: what is due is done there, by whoever sees it first; where private keys live is their holder's affair. */
+
 import { isDeepStrictEqual } from 'node:util';
 import type { TokenAlgorithm } from './algorithm.ts';
 import { OAuthError } from './error.ts';
@@ -14,6 +15,7 @@ import {
   withTimes,
 } from './key-plan.ts';
 import type { Clock, HeldKey, KeyHolder, KeyStore, StoredKey, TurningKeyRing } from './ports.ts';
+import { createTurns } from './turns.ts';
 
 export interface KeyRingConfig {
   readonly keyStore: KeyStore;
@@ -44,14 +46,9 @@ export async function openKeyRing(holder: KeyHolder, config: KeyRingConfig): Pro
   let opened: readonly OpenedKey[] = [];
   let spares: readonly StoredKey[] = [];
   let refreshedAt = clock.now();
-  let queue: Promise<unknown> = Promise.resolve();
 
   /** One at a time, so that a slow reading never overwrites a later one. */
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = queue.then(work);
-    queue = turn.catch(() => undefined);
-    return turn;
-  }
+  const inTurn = createTurns();
 
   /** Keys are made before the store is locked, and put in under the lock only where they are missing still. */
   async function carryOut(replan: Replan): Promise<void> {

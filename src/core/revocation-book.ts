@@ -1,7 +1,9 @@
 /** The revocations in force on this replica: kept in memory, and fresh. */
+
 import { OAuthError } from './error.ts';
 import type { Clock, RevocationOrder, RevocationStore, Revocations } from './ports.ts';
 import { createRevocationSet, type Revocation } from './revocation.ts';
+import { createTurns } from './turns.ts';
 
 export interface RevocationBook extends Revocations {
   /** Takes over what the store has of new. Rejects where the store does; what is known stays in force. */
@@ -31,14 +33,9 @@ export function createRevocationBook({ store, clock, onProblem }: RevocationBook
   let epoch = 0;
   let readAt: number | undefined;
   let droppedAt = clock.now();
-  let queue: Promise<unknown> = Promise.resolve();
 
   /** One at a time, so that a slow reading never passes over what came between. */
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = queue.then(work);
-    queue = turn.catch(() => undefined);
-    return turn;
-  }
+  const inTurn = createTurns();
 
   async function load(): Promise<void> {
     const now = clock.now();

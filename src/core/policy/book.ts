@@ -1,8 +1,10 @@
 /** The policy in force: keeps the compiled snapshot fresh, and makes changes whole or not at all. */
+
 import type { AuditEvent } from '../audit.ts';
 import { OAuthError } from '../error.ts';
 import { type PolicyChange, type PolicyStore, RevisionConflict } from '../policy-store.ts';
 import type { Clock } from '../ports.ts';
+import { createTurns } from '../turns.ts';
 import { isAdminLeft } from './admin-grants.ts';
 import { amendPolicy } from './amend.ts';
 import { compilePolicy } from './compile.ts';
@@ -94,14 +96,9 @@ export function createPolicyBook(parts: PolicyBookParts): PolicyBook {
   const { store, context, clock, onProblem } = parts;
   let snapshot: PolicySnapshot | undefined;
   let seenRevision: number | undefined;
-  let queue: Promise<unknown> = Promise.resolve();
 
   /** One at a time, so that a slow load never overwrites what a later change put in force. */
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = queue.then(work);
-    queue = turn.catch(() => undefined);
-    return turn;
-  }
+  const inTurn = createTurns();
 
   async function load(): Promise<void> {
     if (seenRevision !== undefined && (await store.revision()) === seenRevision) return;

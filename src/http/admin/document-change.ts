@@ -8,6 +8,7 @@ import { LastAdminRemoved, ManagedByFile, PolicyRefused } from '../../core/polic
 import type { PolicySnapshot } from '../../core/policy/snapshot.ts';
 import type { PolicySource } from '../../core/policy/source.ts';
 import { RevisionConflict } from '../../core/policy-store.ts';
+import { createTurns } from '../../core/turns.ts';
 import { AdminProblem } from './problem.ts';
 
 export interface DocumentChange {
@@ -49,12 +50,8 @@ export function findDocument(
 
 /** Makes changes one after the other; where another replica was first, it looks again and retries. */
 export function createChangeDocument(policyBook: PolicyBook): ChangeDocument {
-  let queue: Promise<unknown> = Promise.resolve();
-  return (change) => {
-    const turn = queue.then(() => changeWithRetries(policyBook, change));
-    queue = turn.catch(() => undefined);
-    return turn;
-  };
+  const inTurn = createTurns();
+  return (change) => inTurn(() => changeWithRetries(policyBook, change));
 }
 
 async function changeWithRetries(policyBook: PolicyBook, change: DocumentChange): Promise<DocumentChanged> {
