@@ -23,12 +23,17 @@ export interface Attempt {
   readonly read: () => TokenRequest;
 }
 
-export function beginEvent(attempt: Attempt, at: number): AuditEvent {
+/** Failed until its outcome is known. `at` is in milliseconds. */
+export function beginEvent(
+  attempt: Pick<Attempt, 'requestId' | 'remoteAddress'>,
+  action: string,
+  at: number,
+): AuditEvent {
   return {
     requestId: attempt.requestId,
     at,
     outcome: 'failed',
-    action: 'token.exchange',
+    action,
     remoteAddress: attempt.remoteAddress,
   };
 }

@@ -41,7 +41,7 @@ export type Exchange = (attempt: Attempt) => Promise<MintedToken>;
 export function createExchange(parts: ExchangeParts): Exchange {
   return async (attempt) => {
     const nowMillis = parts.clock.now();
-    const event = beginEvent(attempt, nowMillis);
+    const event = beginEvent(attempt, 'token.exchange', nowMillis);
     let isRecorded = true;
     try {
       const request = attempt.read();

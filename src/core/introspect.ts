@@ -1,5 +1,5 @@
 /** The story of one introspection (RFC 7662): who asks, what the token is, and whether this caller may know. */
-import { noteRefusal } from './attempt.ts';
+import { beginEvent, noteRefusal } from './attempt.ts';
 import type { AuditEvent } from './audit.ts';
 import { OAuthError, refuse } from './error.ts';
 import type { JsonObject } from './json.ts';
@@ -50,18 +50,11 @@ export type Introspect = (attempt: IntrospectAttempt) => Promise<JsonObject | { 
 const inactive: JsonObject = { active: false };
 
 export function createIntrospect(parts: IntrospectParts): Introspect {
-  return async ({ requestId, remoteAddress, read }) => {
+  return async (attempt) => {
     const nowMillis = parts.clock.now();
-    const event: AuditEvent = {
-      requestId,
-      at: nowMillis,
-      outcome: 'failed',
-      action: 'token.introspect',
-      remoteAddress,
-      lane: 'bearer',
-    };
+    const event: AuditEvent = { ...beginEvent(attempt, 'token.introspect', nowMillis), lane: 'bearer' };
     try {
-      const request = read();
+      const request = attempt.read();
       const caller = await proveCaller(parts, request, event, nowMillis);
       const { outcome, answer } = await look(parts, request.token, caller, nowMillis);
       const sent = request.isSigned ? await sign(parts, answer, caller, nowMillis) : answer;
@@ -71,7 +64,8 @@ export function createIntrospect(parts: IntrospectParts): Introspect {
       const refusal = OAuthError.from(error);
       noteRefusal(event, refusal);
       parts.count(refusal.isOurFault ? 'failed' : 'refused');
-      if (!(await parts.refusalCap(remoteAddress))) {
+      // Past its cap a stranger writes no event.
+      if (event.actor === undefined && !(await parts.refusalCap(attempt.remoteAddress))) {
         throw new OAuthError('server.rate_limited', { cause: refusal });
       }
       await parts.audit.append(event);

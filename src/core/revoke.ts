@@ -1,5 +1,5 @@
 /** The story of one revocation at `POST /oauth/revoke` (RFC 7009): who asks, whose token it is, and durable before it is said. */
-import { noteCredential, noteIdentity, noteRefusal } from './attempt.ts';
+import { beginEvent, noteCredential, noteIdentity, noteRefusal } from './attempt.ts';
 import type { AuditEvent } from './audit.ts';
 import { OAuthError, refuse } from './error.ts';
 import { claimFirstUse } from './exchange.ts';
@@ -55,18 +55,12 @@ interface Caller {
 }
 
 export function createRevoke(parts: RevokeParts): Revoke {
-  return async ({ requestId, remoteAddress, read }) => {
+  return async (attempt) => {
     const nowMillis = parts.clock.now();
-    const event: AuditEvent = {
-      requestId,
-      at: nowMillis,
-      outcome: 'failed',
-      action: 'token.revoke',
-      remoteAddress,
-    };
+    const event = beginEvent(attempt, 'token.revoke', nowMillis);
     let isRecorded = false;
     try {
-      const request = read();
+      const request = attempt.read();
       const caller = await proveCaller(parts, request, event, nowMillis);
       event.actor = caller.name;
       const found = await findToken(parts.verifyOwnToken, request.token, nowMillis);
@@ -90,8 +84,9 @@ export function createRevoke(parts: RevokeParts): Revoke {
     } catch (error) {
       const refusal = OAuthError.from(error, event.lane);
       noteRefusal(event, refusal);
+      delete event.summary; // it tells of what the store then did not do
       // Past its cap a stranger writes no event.
-      if (event.actor === undefined && !(await parts.refusalCap(remoteAddress))) {
+      if (event.actor === undefined && !(await parts.refusalCap(attempt.remoteAddress))) {
         isRecorded = true;
         throw new OAuthError('server.rate_limited', { cause: refusal });
       }

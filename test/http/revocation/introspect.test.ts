@@ -177,3 +177,26 @@ it('both discovery documents say where and how', async () => {
     });
   }
 });
+
+describe('the cap of refusals', () => {
+  it('is for strangers: whose token is ours and holds is always recorded, and theirs', async () => {
+    const from = (caller: string) =>
+      house.app.inject({
+        method: 'POST',
+        url: '/oauth/introspect',
+        remoteAddress: '198.51.100.8',
+        headers: { 'content-type': 'application/x-www-form-urlencoded', ...bearer(caller) },
+        payload: 'token=a',
+      });
+    const statuses: number[] = [];
+    for (let call = 0; call < 122; call++) statuses.push((await from('x')).statusCode);
+    expect([statuses[0], statuses[119], statuses[120]]).toEqual([401, 401, 429]);
+    const known = await from(await story.token(house.app));
+    expect(known.statusCode).toBe(401);
+    expect(await eventOf(known)).toMatchObject({
+      outcome: 'refused',
+      reason: 'token.audience_mismatch',
+      actor: orders,
+    });
+  });
+});
