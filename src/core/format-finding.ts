@@ -6,6 +6,7 @@ import type { Reason } from './error.ts';
 import type { IdentityFields } from './identity.ts';
 import type { PolicySnapshot, Resource } from './policy/snapshot.ts';
 import { trustDomainOf } from './spiffe-id.ts';
+import type { TokenFormat } from './token-format.ts';
 
 export interface FormatFinding {
   /** undefined: nothing stands against it. */
@@ -13,13 +14,21 @@ export interface FormatFinding {
   readonly checks: readonly Check[];
 }
 
+/** Both are asked for as a plain `jwt` (RFC 8693 §3): whether the audience is an authorization server, its resource says. */
+export function formatOf({ requestedFormat = 'access_token' }: AskedFor, resource: Resource): TokenFormat {
+  const isGrant = requestedFormat === 'jwt-svid' && resource.tokenFormats.has('jwt-grant');
+  return isGrant ? 'jwt-grant' : requestedFormat;
+}
+
 /** Nothing is looked at where an access token is asked for of a resource that takes them. */
 export function findFormat(
   { spiffeId }: IdentityFields,
-  { requestedFormat = 'access_token', scopes = [], delegation }: AskedFor,
+  request: AskedFor,
   resource: Resource,
   policy: PolicySnapshot,
 ): FormatFinding {
+  const { scopes = [], delegation } = request;
+  const requestedFormat = formatOf(request, resource);
   const isPermitted = resource.tokenFormats.has(requestedFormat);
   if (isPermitted && requestedFormat === 'access_token') return { reason: undefined, checks: [] };
   const format: Check = {
@@ -29,6 +38,7 @@ export function findFormat(
     actual: requestedFormat,
   };
   if (!isPermitted) return { reason: 'policy.token_format_not_permitted', checks: [format] };
+  if (requestedFormat === 'jwt-grant') return { reason: undefined, checks: [format] };
 
   // It is as good as the workload itself, and says neither who acts nor what the subject token was limited to.
   if (delegation !== undefined) {
