@@ -129,7 +129,12 @@ function describeClaims(claims: NonNullable<ShownEvent['claims']>): string {
 
 function askedFor(event: ShownEvent): string {
   const { audience, requested_scopes: scopes, requested_format: format, requested_claims: claims } = event;
-  const token = format === 'jwt-svid' ? 'a JWT-SVID for ' : '';
+  const token = {
+    jwt: 'a JWT for ',
+    access_token: '',
+    'jwt-svid': 'a JWT-SVID for ',
+    'jwt-grant': 'a JWT grant for ',
+  }[format ?? 'access_token'];
   const target = `${token}${audience ?? 'the default target'}`;
   const scoped = scopes === undefined ? target : `${target} with scope ${scopes.join(' ') || '(none)'}`;
   return claims === undefined ? scoped : `${scoped}, adding ${claims.join(' ')}`;

@@ -76,6 +76,7 @@ export function noteDecision(event: AuditEvent, decision: Decision): void {
   if (decision.permit) {
     event.grants = decision.grants.map((grant) => grant.name);
     event.scopes = decision.scopes;
+    if (event.requestedFormat !== undefined) event.requestedFormat = decision.format; // a plain `jwt` is one of two
     if (decision.act !== undefined) event.actors = actorsOf(decision.act);
   }
 }

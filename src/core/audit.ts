@@ -3,7 +3,7 @@ import type { Lane } from './error.ts';
 import type { JsonObject } from './json.ts';
 import type { Confirmation } from './own-token.ts';
 import type { ProofKind } from './request-proof.ts';
-import type { TokenFormat } from './token-format.ts';
+import type { RequestedFormat } from './token-format.ts';
 
 /** One thing that was looked at on the way to a decision. */
 export interface Check {
@@ -44,7 +44,7 @@ export interface AuditEvent {
   resource?: string;
   requestedScopes?: readonly string[];
   /** Where the caller said which. */
-  requestedFormat?: TokenFormat;
+  requestedFormat?: RequestedFormat;
   /** The names of the claims that the caller asked for, never their values. */
   requestedClaims?: readonly string[];
   /** What the caller showed that the token could be bound to. */

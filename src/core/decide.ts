@@ -21,7 +21,7 @@ import {
   subjectClaims,
 } from './delegation.ts';
 import type { Reason } from './error.ts';
-import { findFormat } from './format-finding.ts';
+import { findFormat, formatOf } from './format-finding.ts';
 import { applying, findingsOf } from './grant-findings.ts';
 import type { IdentityFields } from './identity.ts';
 import type { JsonObject } from './json.ts';
@@ -29,7 +29,7 @@ import { issuerNameOf } from './match.ts';
 import type { Grant, PolicySnapshot, Resource } from './policy/snapshot.ts';
 import { bindingFor, type ProofShown } from './request-proof.ts';
 import type { SpiffeId } from './spiffe-id.ts';
-import type { TokenFormat } from './token-format.ts';
+import type { RequestedFormat, TokenFormat } from './token-format.ts';
 
 /** What of a request the policy decides on. */
 export interface AskedFor {
@@ -39,7 +39,7 @@ export interface AskedFor {
   /** Where the identity does not simply ask for itself. */
   readonly delegation?: Delegation | undefined;
   /** undefined asks for an access token. */
-  readonly requestedFormat?: TokenFormat | undefined;
+  readonly requestedFormat?: RequestedFormat | undefined;
   readonly proof?: ProofShown | undefined;
 }
 
@@ -50,6 +50,7 @@ export type Decision =
       readonly subject: SpiffeId;
       readonly act?: Act;
       readonly resource: Resource;
+      readonly format: TokenFormat;
       readonly scopes: readonly string[];
       readonly lifetimeSeconds: number;
       /** The grants that contribute, by name. */
@@ -115,13 +116,14 @@ function decideAsInForce(
     );
   }
 
-  const format = findFormat(identity, request, resource, policy);
-  const trace = [...grantChecks(identity, request, findings, nowMillis), ...format.checks];
-  if (format.reason !== undefined) return refused(format.reason, trace);
+  const format = formatOf(request, resource);
+  const formatFinding = findFormat(identity, request, resource, policy);
+  const trace = [...grantChecks(identity, request, findings, nowMillis), ...formatFinding.checks];
+  if (formatFinding.reason !== undefined) return refused(formatFinding.reason, trace);
   const permitted = new Set(matching.flatMap((grant) => [...grant.scopes]));
   const inherited = delegation?.inherited;
   const defaults =
-    request.requestedFormat === 'jwt-svid'
+    format === 'jwt-svid'
       ? []
       : matching
           .flatMap((grant) => grant.defaultScopes)
@@ -181,6 +183,7 @@ function decideAsInForce(
     subject: delegation?.subject.spiffeId ?? identity.spiffeId,
     ...(acting.act === undefined ? {} : { act: acting.act }),
     resource,
+    format,
     scopes,
     lifetimeSeconds,
     grants,

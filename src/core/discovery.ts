@@ -36,6 +36,8 @@ export function authorizationServerMetadata(issuer: string, takesCertificates = 
     token_endpoint: tokenEndpointOf(issuer),
     jwks_uri: `${issuer}${paths.jwks}`,
     grant_types_supported: Object.values(grantTypes),
+    // draft-ietf-oauth-identity-chaining §3
+    identity_chaining_requested_token_types_supported: ['urn:ietf:params:oauth:token-type:jwt'],
     // draft-ietf-oauth-spiffe-client-auth §4 for spiffe_jwt and spiffe_x509; a platform token is an RFC 7523 assertion.
     token_endpoint_auth_methods_supported: [...clientMethods, 'none'],
     token_endpoint_auth_signing_alg_values_supported: signingAlgorithms,

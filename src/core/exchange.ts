@@ -11,15 +11,15 @@ import {
 } from './attempt.ts';
 import { type CallerParts, proveCaller } from './caller.ts';
 import { decide } from './decide.ts';
+import { draftByFormat } from './draft-by-format.ts';
 import { OAuthError, refuse } from './error.ts';
 import type { Identity } from './identity.ts';
-import { draftJwtSvid } from './jwt-svid.ts';
 import type { MintOrReuse } from './mint-or-reuse.ts';
 import type { PolicySnapshot } from './policy/snapshot.ts';
 import type { AuditSink, Clock, KeyRing, ReplayGuard, Revocations, VerifyDpop } from './ports.ts';
 import type { RefusalCap } from './refusal-cap.ts';
 import { proveRequest } from './request-proof.ts';
-import { draftAccessToken, type MintedToken } from './token.ts';
+import type { MintedToken } from './token.ts';
 
 export interface ExchangeParts extends CallerParts {
   readonly clock: Clock;
@@ -74,9 +74,9 @@ export function createExchange(parts: ExchangeParts): Exchange {
       if (!decision.permit) return refuse(decision.reason);
 
       // 5. Token out; the same again where its resource lets tokens be reused.
-      const isSvid = request.requestedFormat === 'jwt-svid';
-      const signer = (isSvid ? parts.svidKeyRing : parts.keyRing).signer(decision.resource.signingAlgorithm);
-      const draft = (isSvid ? draftJwtSvid : draftAccessToken)(signer, {
+      const ring = decision.format === 'jwt-svid' ? parts.svidKeyRing : parts.keyRing;
+      const signer = ring.signer(decision.resource.signingAlgorithm);
+      const draft = draftByFormat[decision.format](signer, {
         issuer: parts.issuer,
         subject: decision.subject,
         clientId: identity.spiffeId,

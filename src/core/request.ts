@@ -2,7 +2,7 @@
 import type { Credential } from './credential.ts';
 import type { JsonObject } from './json.ts';
 import type { RequestProof } from './request-proof.ts';
-import type { TokenFormat } from './token-format.ts';
+import type { RequestedFormat } from './token-format.ts';
 
 export interface TokenRequest {
   /** The credential that says who is asking. */
@@ -19,7 +19,7 @@ export interface TokenRequest {
   /** Claims that the token shall carry besides; never empty. */
   readonly additionalClaims?: JsonObject | undefined;
   /** undefined asks for an access token. */
-  readonly requestedFormat?: TokenFormat | undefined;
+  readonly requestedFormat?: RequestedFormat | undefined;
   /** What the token can be bound to; undefined where nothing is shown. */
   readonly proof?: RequestProof | undefined;
   /** Whether the answer carries `issued_token_type` (RFC 8693 §2.2.1). */

@@ -6,13 +6,13 @@ import { isJsonObject, type JsonObject } from '../core/json.ts';
 import type { TokenRequest } from '../core/request.ts';
 import { maxScopes, parseScope } from '../core/scope.ts';
 import { Secret } from '../core/secret.ts';
-import { tokenFormats } from '../core/token-format.ts';
+import type { TokenFormat } from '../core/token-format.ts';
 
 export const agentlessBodySchema = z.strictObject({
   audience: z.string().min(1).max(2048).optional(),
   scope: z.union([z.string(), z.array(z.string())]).optional(),
   additional_claims: z.record(z.string(), z.unknown()).optional(),
-  token_type: z.enum(tokenFormats).optional(),
+  token_type: z.enum(['access_token', 'jwt-svid'] satisfies TokenFormat[]).optional(),
 });
 
 /** Throws an `OAuthError` with a `request.*` reason for what cannot be read. */

@@ -6,7 +6,7 @@ import { type Lane, refuse } from '../core/error.ts';
 import type { TokenRequest } from '../core/request.ts';
 import { parseScope } from '../core/scope.ts';
 import { Secret } from '../core/secret.ts';
-import type { TokenFormat } from '../core/token-format.ts';
+import type { RequestedFormat } from '../core/token-format.ts';
 
 const assertionTypes: ReadonlyMap<string, DeclaredType> = new Map([
   ['urn:ietf:params:oauth:client-assertion-type:jwt-bearer', 'jwt'], // RFC 7523 §2.2
@@ -17,9 +17,9 @@ const tokenType = (name: string) => `urn:ietf:params:oauth:token-type:${name}`;
 export const accessTokenType = tokenType('access_token');
 export const jwtTokenType = tokenType('jwt');
 
-const formatByRequestedType: ReadonlyMap<string, TokenFormat> = new Map([
+const formatByRequestedType: ReadonlyMap<string, RequestedFormat> = new Map([
   [accessTokenType, 'access_token'],
-  [jwtTokenType, 'jwt-svid'],
+  [jwtTokenType, 'jwt'],
 ]);
 
 const subjectTokenTypes: ReadonlyMap<string, DeclaredType> = new Map([
@@ -145,7 +145,7 @@ export function readTokenForm(
   }
 }
 
-function readFormat(requested: string): TokenFormat {
+function readFormat(requested: string): RequestedFormat {
   return formatByRequestedType.get(requested) ?? refuse('request.token_type_unsupported');
 }
 

@@ -1,14 +1,14 @@
 /** Signing keys in SQL, a table for each format of tokens, their private halves already encrypted. */
 import { type Kysely, sql } from 'kysely';
 import type { Clock, KeyStore, StoredKey } from '../../core/ports.ts';
-import type { TokenFormat } from '../../core/token-format.ts';
+import type { KeyedFormat } from '../../core/token-format.ts';
 import type { Database } from './database.ts';
 import { type Tables, timestamp } from './tables.ts';
 
 const tables = { access_token: 'signing_keys', 'jwt-svid': 'jwt_svid_keys' } as const;
-type KeyTable = (typeof tables)[TokenFormat];
+type KeyTable = (typeof tables)[KeyedFormat];
 
-export function keyStore(database: Database, format: TokenFormat, clock: Clock): KeyStore {
+export function keyStore(database: Database, format: KeyedFormat, clock: Clock): KeyStore {
   const table = tables[format];
   return {
     list: () => list(database.kysely, table),

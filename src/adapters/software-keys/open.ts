@@ -2,7 +2,7 @@
 import { type KeyRingConfig, openKeyRing } from '../../core/key-ring.ts';
 import type { KeyHolder, TurningKeyRing } from '../../core/ports.ts';
 import type { Secret } from '../../core/secret.ts';
-import type { TokenFormat } from '../../core/token-format.ts';
+import type { KeyedFormat } from '../../core/token-format.ts';
 import { makePrivateKey, toPublicJwk, toSigner } from './key-pair.ts';
 import { openRewrapping } from './rewrap.ts';
 import { requireKeyEncryptionKey, unwrap, wrap } from './wrap.ts';
@@ -11,7 +11,7 @@ export interface SoftwareKeysConfig extends KeyRingConfig {
   /** 32 bytes. */
   readonly keyEncryptionKey: Secret<Uint8Array>;
   /** What these keys sign; access tokens by default. */
-  readonly format?: TokenFormat | undefined;
+  readonly format?: KeyedFormat | undefined;
   /** What stored keys may be wrapped under still; they are opened with it, and wrapped anew. */
   readonly previousKeyEncryptionKey?: Secret<Uint8Array> | undefined;
   /** Told when no stored key needs the previous one any more. */

@@ -1,7 +1,7 @@
 /** Moves stored keys from the previous key-encryption key to the one that takes its place. */
 import type { StoredKey } from '../../core/ports.ts';
 import type { Secret } from '../../core/secret.ts';
-import type { TokenFormat } from '../../core/token-format.ts';
+import type { KeyedFormat } from '../../core/token-format.ts';
 import { opens, requireKeyEncryptionKey, unwrap, wrap } from './wrap.ts';
 
 /** While replicas are swapped from the one key to the other, they must not undo each other's work every second. */
@@ -18,7 +18,7 @@ export interface RewrappingKeys {
   readonly kek: Secret<Uint8Array>;
   readonly previous: Secret<Uint8Array>;
   /** What the keys sign. */
-  readonly format: TokenFormat | undefined;
+  readonly format: KeyedFormat | undefined;
   readonly log: ((message: string) => void) | undefined;
 }
 

@@ -1,7 +1,7 @@
 /** Private keys at rest: AES-256-GCM under the key-encryption key, bound to the key's id and algorithm. */
 import { createCipheriv, createDecipheriv, createPrivateKey, type KeyObject, randomBytes } from 'node:crypto';
 import type { Secret } from '../../core/secret.ts';
-import type { TokenFormat } from '../../core/token-format.ts';
+import type { KeyedFormat } from '../../core/token-format.ts';
 
 const version = 1;
 const nonceBytes = 12;
@@ -12,7 +12,7 @@ export interface WrappingContext {
   readonly kid: string;
   readonly algorithm: string;
   /** What the key signs: a row that is moved to the keys of another format does not open there. */
-  readonly format?: TokenFormat | undefined;
+  readonly format?: KeyedFormat | undefined;
 }
 
 export function requireKeyEncryptionKey(key: Secret<Uint8Array>): void {

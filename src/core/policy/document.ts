@@ -132,7 +132,7 @@ const resourceSpecSchema = z.strictObject({
     .enum(['ES256', 'RS256', 'PS256', 'ES384', 'EdDSA'] satisfies TokenAlgorithm[])
     .default('ES256'),
   tokenFormats: z
-    .array(z.enum(['access_token', 'jwt-svid'] satisfies TokenFormat[]))
+    .array(z.enum(['access_token', 'jwt-svid', 'jwt-grant'] satisfies TokenFormat[]))
     .min(1)
     .max(2)
     .default(['access_token']),

@@ -1,5 +1,6 @@
 /** Checks and compiles Resource documents: the audiences that tokens are minted for, and who may ask what one of them says. */
 
+import { maxJwtGrantSeconds } from '../jwt-grant.ts';
 import { parseSpiffeId } from '../spiffe-id.ts';
 import { adminAudience, adminResourceName } from './admin-resource.ts';
 import type { CheckedPolicy } from './check.ts';
@@ -70,7 +71,7 @@ export function compileResources(
         'is long for JWT-SVIDs, which are bound to no key and cannot be taken back: an hour is much',
       );
     }
-    for (const { path, message } of svidProblems(document.spec)) {
+    for (const { path, message } of [...svidProblems(document.spec), ...grantProblems(document.spec)]) {
       problems.add(source, ['spec', ...path], message);
     }
     return {
@@ -138,4 +139,31 @@ function svidProblems({
       ? [{ path: ['extraAudiences'], message: 'a JWT-SVID has one audience: leave this, or jwt-svid, out' }]
       : []),
   ];
+}
+
+/** What a JWT authorization grant can never be. */
+function grantProblems({
+  tokenFormats,
+  tokenLifetime,
+  extraAudiences,
+  proof,
+  reuse,
+}: ResourceDocument['spec']): FieldProblem[] {
+  if (!tokenFormats.includes('jwt-grant')) return [];
+  const problems: readonly (readonly [isOne: boolean, field: string, message: string])[] = [
+    [
+      tokenFormats.length > 1,
+      'tokenFormats',
+      'jwt-grant is for another authorization server: write it alone',
+    ],
+    [
+      tokenLifetime > maxJwtGrantSeconds,
+      'tokenLifetime',
+      'must be written and at most 5m: a jwt-grant is exchanged at once',
+    ],
+    [extraAudiences.length > 0, 'extraAudiences', 'a jwt-grant has one audience: leave this out'],
+    [proof !== 'none', 'proof', 'a jwt-grant is bound to nothing: leave this out'],
+    [reuse !== undefined, 'reuse', 'a jwt-grant is taken once: leave this out'],
+  ];
+  return problems.flatMap(([isOne, field, message]) => (isOne ? [{ path: [field], message }] : []));
 }

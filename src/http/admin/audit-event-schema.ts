@@ -1,7 +1,7 @@
 /** The audit event as the REST API shows it, and the one place where its names change case. */
 import { z } from 'zod';
 import type { AuditEvent } from '../../core/audit.ts';
-import { tokenFormats } from '../../core/token-format.ts';
+import { requestedFormats } from '../../core/token-format.ts';
 
 const lanes = ['client_assertion', 'assertion', 'subject_token', 'bearer', 'client_certificate'] as const;
 
@@ -43,7 +43,7 @@ export const auditEventSchema = z
     audience: z.string().optional(),
     resource: z.string().optional(),
     requested_scopes: z.array(z.string()).optional(),
-    requested_format: z.enum(tokenFormats).optional().describe('Where the caller said which.'),
+    requested_format: z.enum(requestedFormats).optional().describe('Where the caller said which.'),
     requested_claims: z.array(z.string()).optional().describe('Their names; values are never kept.'),
     proof: z.enum(['dpop', 'mtls']).optional().describe('What the caller showed to bind a token to.'),
     scopes: z.array(z.string()).optional(),

@@ -199,7 +199,7 @@ describe('no JWT-SVID is given', () => {
     expect(event).toMatchObject({
       identity: api,
       resource: 'mesh',
-      requested_format: 'jwt-svid',
+      requested_format: 'jwt',
       proof: 'dpop',
     });
     const payload = {

@@ -147,3 +147,50 @@ describe('a Resource with JWT-SVIDs', () => {
     expect(algorithmsOf(policy, 'access_token')).toEqual(['ES256']);
   });
 });
+
+describe('a Resource with JWT authorization grants', () => {
+  const resource = (more: string, formats = '[jwt-grant]') =>
+    exampleWith(anchor, `  tokenFormats: ${formats}\n${more}`);
+  const short = '  tokenLifetime: 5m\n';
+
+  it.each([
+    ['tokenFormats', `${short}`, '[access_token, jwt-grant]', 'write it alone'],
+    ['tokenFormats', `${short}`, '[jwt-svid, jwt-grant]', 'write it alone'],
+    ['tokenLifetime', '  tokenLifetime: 301s\n', '[jwt-grant]', 'at most 5m'],
+    ['tokenLifetime', '', '[jwt-grant]', 'must be written'],
+    ['extraAudiences', `${short}  extraAudiences: [other]\n`, '[jwt-grant]', 'has one audience'],
+    ['proof', `${short}  proof: dpop\n`, '[jwt-grant]', 'bound to nothing'],
+    ['reuse', `${short}  reuse: { minRemaining: 1m }\n`, '[jwt-grant]', 'taken once'],
+  ])('is refused for its %s: %j of %s', (field, more, formats, message) => {
+    expect(problemsOf(resource(more, formats))).toEqual([
+      expect.objectContaining({
+        document: 'Resource/inventory',
+        field: `spec.${field}`,
+        message: expect.stringContaining(message),
+      }),
+    ]);
+    compileText(resource(short));
+  });
+
+  it('gives one where a plain jwt is asked for, and no access token', () => {
+    const text = resource(short);
+    expect(decided(text, { requestedFormat: 'jwt' })).toMatchObject({
+      permit: true,
+      format: 'jwt-grant',
+      scopes: ['items:read'],
+    });
+    expect(decided(text, {})).toMatchObject({ reason: 'policy.token_format_not_permitted' });
+    expect(decided(text, { requestedFormat: 'jwt-svid' })).toMatchObject({
+      reason: 'policy.token_format_not_permitted',
+    });
+    expect(decided(exampleText, { requestedFormat: 'jwt-grant' })).toMatchObject({
+      reason: 'policy.token_format_not_permitted',
+    });
+  });
+
+  it('is signed by the keys of access tokens', () => {
+    const policy = compileText(resource(`${short}  signingAlg: ES384\n`));
+    expect(algorithmsOf(policy, 'access_token')).toEqual(['ES256', 'ES384']);
+    expect(algorithmsOf(policy, 'jwt-svid')).toEqual([]);
+  });
+});
