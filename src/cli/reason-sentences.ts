@@ -26,7 +26,8 @@ export const reasonSentences: Readonly<Partial<Record<Reason, string>>> = {
     'a token of our own, or an actor token, came without a client assertion that says who sends it',
   'request.actor_is_subject': 'the actor token is the subject’s own: nobody acts for themselves',
   'request.svid_with_scope': 'a JWT-SVID was asked for with scopes, and carries none',
-  'request.svid_not_bound': 'a JWT-SVID was asked for with a DPoP proof, and is bound to no key',
+  'request.format_not_bound':
+    'a JWT-SVID or a JWT grant was asked for with a DPoP proof, and is bound to no key',
   'request.certificate_header_untrusted':
     'a client certificate’s header came from an address that is none of the trusted proxies',
   'request.certificate_header_repeated': 'a header with a client certificate was there more than once',

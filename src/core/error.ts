@@ -85,9 +85,9 @@ export const reasons = {
     code: 'invalid_scope',
     sentence: 'A JWT-SVID carries no scope; ask for it without one.',
   },
-  'request.svid_not_bound': {
+  'request.format_not_bound': {
     code: 'invalid_request',
-    sentence: 'A JWT-SVID is bound to no key; ask for it without a DPoP proof.',
+    sentence: 'A token of this format is bound to no key; ask for it without a DPoP proof.',
   },
   'request.certificate_header_untrusted': {
     code: 'invalid_request',

@@ -43,7 +43,7 @@ export function findFormat(
   if (proof?.kind === 'dpop') {
     const expected = 'none, for such a token is bound to nothing';
     const shown: Check = { check: 'token.proof', ok: false, expected, actual: proof.kind };
-    return { reason: 'request.svid_not_bound', checks: [format, shown] };
+    return { reason: 'request.format_not_bound', checks: [format, shown] };
   }
   if (requestedFormat === 'jwt-grant') return { reason: undefined, checks: [format] };
 

@@ -180,7 +180,7 @@ it('gives none with a DPoP proof, to which it would not be bound', async () => {
   const prove = async (claims = {}) => ({ dpop: await makeProof(key, testTokenEndpoint, claims) });
   const { headers } = await exchange({}, await prove());
   const response = await exchange({}, await prove({ nonce: headers['dpop-nonce'] }));
-  expect(await reasonOf(response)).toEqual([400, 'invalid_request', 'request.svid_not_bound']);
+  expect(await reasonOf(response)).toEqual([400, 'invalid_request', 'request.format_not_bound']);
 });
 
 it('takes none back, as a credential or as an access token', async () => {

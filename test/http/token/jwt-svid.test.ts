@@ -194,7 +194,7 @@ describe('no JWT-SVID is given', () => {
     const prove = async (claims = {}) => ({ dpop: await makeProof(key, testTokenEndpoint, claims) });
     const { headers } = await exchange({}, await prove());
     const response = await exchange({}, await prove({ nonce: headers['dpop-nonce'] }));
-    expect(await refusalOf(response)).toEqual([400, 'invalid_request', 'request.svid_not_bound']);
+    expect(await refusalOf(response)).toEqual([400, 'invalid_request', 'request.format_not_bound']);
     const event = await house.eventOf(response.json().request_id);
     expect(event).toMatchObject({
       identity: api,
@@ -207,7 +207,7 @@ describe('no JWT-SVID is given', () => {
       request: { audience: 'mesh', token_format: 'jwt-svid', proof: 'dpop' },
     };
     const explained = await callAdmin(house.app, '/explain', { method: 'POST', payload });
-    expect(explained.json()).toMatchObject({ outcome: 'refused', reason: 'request.svid_not_bound' });
+    expect(explained.json()).toMatchObject({ outcome: 'refused', reason: 'request.format_not_bound' });
   });
 
   it('at our admin API: it is no access token there', async () => {
