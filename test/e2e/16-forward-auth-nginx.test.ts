@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { resourceMetadataUrl } from '../../src/core/policy/guarded-resource.ts';
+import { athOf, makeProof } from '../support/dpop.ts';
 import { makeAuthority } from '../support/issuer-double-tls.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
 import { freePort } from '../support/processes.ts';
@@ -111,9 +112,10 @@ const policyWith = (root: Issued) => [
   }),
 ];
 
-async function token(scope: string): Promise<string> {
+async function token(scope: string, headers: Record<string, string> = {}): Promise<string> {
   const response = await fetch(`${server.url}/oauth/token`, {
     method: 'POST',
+    headers,
     body: new URLSearchParams({
       grant_type: 'client_credentials',
       client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe',
@@ -124,6 +126,26 @@ async function token(scope: string): Promise<string> {
   });
   const body: { access_token: string } = JSON.parse(await response.text());
   return body.access_token;
+}
+
+/** A proof of now, for a method and URL. */
+function prove(key: TestKey, htm: string, url: string, claims: object = {}): Promise<string> {
+  return makeProof(key, url, { htm, iat: Math.floor(Date.now() / 1000), ...claims });
+}
+
+async function boundToken(key: TestKey): Promise<string> {
+  const endpoint = `${server.url}/oauth/token`;
+  const first = await fetch(endpoint, {
+    method: 'POST',
+    headers: { dpop: await prove(key, 'POST', endpoint) },
+    body: new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe',
+      client_assertion: await makeSvid(domainKey, orders, server.url, lifetime(300)),
+    }),
+  });
+  const nonce = first.headers.get('dpop-nonce');
+  return token('items:read', { dpop: await prove(key, 'POST', endpoint, { nonce }) });
 }
 
 async function call(
@@ -229,6 +251,37 @@ describe('a service behind nginx', () => {
     });
     expect(await call('/', forged, { shown: stranger })).toMatchObject({ status: 403 });
     expect(seen).toEqual([]);
+  });
+
+  test('takes a bound token with a proof for the very request that nginx got, and once', async () => {
+    const key = await makeKey('client');
+    const bound = await boundToken(key);
+    const ath = athOf(bound);
+    const url = `https://localhost:${port}/orders`;
+    const authorization = `DPoP ${bound}`;
+    const dpop = await prove(key, 'POST', url, { ath });
+    const good = await call('/orders?a=b', { ...forged, authorization, dpop }, { method: 'POST', body: 'x' });
+    expect(good).toMatchObject({ status: 200 });
+    expect(seen[0]).toMatchObject({ method: 'POST', headers: { 'x-spiffe-id': orders }, body: 'x' });
+    expect(Object.keys(seen[0]?.headers ?? {})).not.toContain('dpop');
+    const refusals: readonly [string, Record<string, string>][] = [
+      ['sent again', { authorization, dpop }],
+      ['as a bearer token', { authorization: `Bearer ${bound}` }],
+      ['without a proof', { authorization }],
+      ['of another key', { authorization, dpop: await prove(await makeKey('thief'), 'POST', url, { ath }) }],
+      ['for another path', { authorization, dpop: await prove(key, 'POST', `${url}/7`, { ath }) }],
+      ['for another method', { authorization, dpop: await prove(key, 'GET', url, { ath }) }],
+      ['for another token', { authorization, dpop: await prove(key, 'POST', url, { ath: athOf('other') }) }],
+    ];
+    for (const [name, headers] of refusals) {
+      const { status, challenge } = await call('/orders', { ...forged, ...headers }, { method: 'POST' });
+      expect({ name, status, challenge }).toEqual({
+        name,
+        status: 401,
+        challenge: expect.stringMatching(/^DPoP .*algs="/),
+      });
+      expect(seen).toEqual([]);
+    }
   });
 
   test('stays shut while we are away', async () => {
